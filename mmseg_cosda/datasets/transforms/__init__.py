@@ -1,0 +1,1 @@
+"""Transforms the host lacks."""

@@ -1,0 +1,1 @@
+"""What the training loop needs beyond the host's."""

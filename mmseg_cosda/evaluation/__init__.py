@@ -1,0 +1,1 @@
+"""Metrics and what is written at evaluation."""

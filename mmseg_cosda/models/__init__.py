@@ -1,0 +1,1 @@
+"""Networks, losses and segmentors, registered in the host."""

@@ -1,0 +1,1 @@
+"""Alignments of the target domain with the source domain."""

@@ -1,0 +1,1 @@
+"""Segmentors G = H o F that train on two domains."""
