@@ -1,1 +1,5 @@
 """Feature extractors F."""
+
+from mmseg_cosda.models.backbones.deeplab_resnet import DeepLabResNet
+
+__all__ = ["DeepLabResNet"]
