@@ -1,0 +1,27 @@
+# What every training shares: logs, checkpoints, the run's seed.
+default_scope = "mmseg"
+custom_imports = dict(imports=["mmseg_cosda"])
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
+    dist_cfg=dict(backend="nccl"),
+)
+default_hooks = dict(
+    timer=dict(type="IterTimerHook"),
+    logger=dict(type="LoggerHook", interval=50, log_metric_by_epoch=False),
+    param_scheduler=dict(type="ParamSchedulerHook"),
+    sampler_seed=dict(type="DistSamplerSeedHook"),
+    visualization=dict(type="SegVisualizationHook"),
+)
+vis_backends = [dict(type="LocalVisBackend")]
+visualizer = dict(
+    type="SegLocalVisualizer", vis_backends=vis_backends, name="visualizer"
+)
+model_wrapper_cfg = dict(type="UDADistributedDataParallel")
+randomness = dict(seed=0)
+log_processor = dict(by_epoch=False)
+log_level = "INFO"
+load_from = None
+resume = False
+val_cfg = dict(type="ValLoop")
+test_cfg = dict(type="TestLoop")

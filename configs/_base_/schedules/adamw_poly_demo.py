@@ -1,0 +1,19 @@
+# Minutes on two CPU cores, from random weights.
+optim_wrapper = dict(
+    type="OptimWrapper",
+    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=5e-4),
+)
+param_scheduler = [
+    dict(type="PolyLR", eta_min=0.0, power=0.9, begin=0, end=1000, by_epoch=False)
+]
+train_cfg = dict(type="IterBasedTrainLoop", max_iters=1000, val_interval=250)
+default_hooks = dict(
+    checkpoint=dict(
+        type="CheckpointHook",
+        by_epoch=False,
+        interval=250,
+        max_keep_ckpts=1,
+        save_best="mIoU",
+        rule="greater",
+    )
+)

@@ -1,0 +1,7 @@
+# Source-only on rendered streets: the target is never forwarded.
+_base_ = [
+    "../_base_/models/deeplabv2_mobilenetv2_torcs.py",
+    "../_base_/datasets/torcs2camvid.py",
+    "../_base_/schedules/adamw_poly_torcs.py",
+    "../_base_/default_runtime.py",
+]

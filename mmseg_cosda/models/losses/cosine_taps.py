@@ -1,0 +1,92 @@
+"""Where the cosine loss takes its features, and its threshold there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from mmseg_cosda.models.functional import resize_labels
+from mmseg_cosda.models.taps import parse_tap
+
+
+@dataclass(frozen=True)
+class CosineTap:
+    """A feature map f_l of the segmentor and its threshold (appendix D).
+
+    Args:
+        feature: Tap path, such as "backbone[-1]".
+        channels: K.
+        threshold: T_cos in [-1, 1].
+        label_padding: Pixels of border that the map carries around the image; 0
+            resizes labels straight to the map, as the paper writes.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    feature: str
+    channels: int
+    threshold: float
+    label_padding: int = 0
+
+    def __post_init__(self) -> None:
+        parse_tap(self.feature)
+        if not -1 <= self.threshold <= 1:
+            raise ValueError(
+                f"tap {self.feature!r}: threshold={self.threshold} is no cosine "
+                "similarity, choose a value in [-1, 1]"
+            )
+        for key in ("channels", "label_padding"):
+            if getattr(self, key) < (key == "channels"):
+                raise ValueError(
+                    f"tap {self.feature!r}: {key}={getattr(self, key)} is too small"
+                )
+
+    def checked(self, feature: Tensor, name: str) -> Tensor:
+        """Return the map (B, K, h, w) if it has this tap's channels."""
+        if feature.shape[1] != self.channels:
+            raise ValueError(
+                f"taps.{name}.channels={self.channels}, but {self.feature!r} has "
+                f"{feature.shape[1]} channels; write {feature.shape[1]}"
+            )
+        return feature
+
+    def resize(self, labels: Tensor, feature: Tensor, ignore_index: int) -> Tensor:
+        """Resize labels or predictions (B, H, W) to the map, nearest."""
+        size = (feature.shape[-2], feature.shape[-1])
+        return resize_labels(labels, size, self.label_padding, ignore_index)
+
+
+def build_taps(taps: Mapping[str, Mapping[str, Any]]) -> dict[str, CosineTap]:
+    """Check the taps of a config.
+
+    Args:
+        taps: Options of each tap by name.
+
+    Returns:
+        The taps by name.
+
+    Raises:
+        ValueError: If there is none, or an option is missing, unknown or out of
+            range.
+
+    Examples:
+        >>> taps = {"layer4": dict(feature="backbone[-1]", channels=8, threshold=0.6)}
+        >>> build_taps(taps)["layer4"].threshold
+        0.6
+    """
+    if not taps:
+        raise ValueError("ClassWiseCosineLoss: taps is empty, name at least one")
+    built = {}
+    for name, options in taps.items():
+        try:
+            built[name] = CosineTap(**options)
+        except TypeError as error:
+            raise ValueError(
+                f"taps.{name}={dict(options)}: needs feature, channels and threshold, "
+                f"may have label_padding ({error})"
+            ) from None
+    return built
