@@ -1,1 +1,11 @@
 """Transforms the host lacks."""
+
+from mmseg_cosda.datasets.transforms.check_labels import CheckLabels
+from mmseg_cosda.datasets.transforms.raw_ids import RawIdsToTrainIds
+from mmseg_cosda.datasets.transforms.resize import ResizePIL
+
+__all__ = [
+    "CheckLabels",
+    "RawIdsToTrainIds",
+    "ResizePIL",
+]

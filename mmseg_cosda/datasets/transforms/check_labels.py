@@ -1,0 +1,79 @@
+"""A check of labels against the number of classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmseg.registry import TRANSFORMS
+
+from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
+
+
+@TRANSFORMS.register_module()
+class CheckLabels(BaseTransform):
+    """Refuse labels that are neither a class nor the ignore index.
+
+    Without it, such a label dies inside the loss, on a GPU without a word about
+    the file. Costs two comparisons per pixel.
+
+    Required key: ``gt_seg_map``, (H, W) of any integer type.
+
+    Args:
+        num_classes: Number of classes; labels are 0 to ``num_classes - 1``.
+        ignore_index: The label of pixels that no class owns.
+
+    Raises:
+        ValueError: At use, with the file, its ids and the classes.
+
+    Examples:
+        >>> import numpy as np
+        >>> check = CheckLabels(num_classes=11)
+        >>> sample = dict(gt_seg_map=np.array([[0, 11]]), seg_map_path="a.png")
+        >>> check(sample)
+        Traceback (most recent call last):
+        ...
+        ValueError: a.png: holds the labels [11], but there are 11 classes...
+    """
+
+    def __init__(self, num_classes: int, ignore_index: int = IGNORE_INDEX) -> None:
+        if num_classes < 1:
+            raise ValueError(
+                f"num_classes={num_classes} of CheckLabels: must be positive"
+            )
+        self.num_classes = num_classes
+        self.ignore_index = ignore_index
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Check a sample's labels.
+
+        Args:
+            results: The sample.
+
+        Returns:
+            The same sample, unchanged.
+
+        Raises:
+            ValueError: See the class.
+        """
+        labels = results["gt_seg_map"]
+        wrong = labels >= self.num_classes
+        if np.issubdtype(labels.dtype, np.signedinteger):
+            wrong |= labels < 0
+        wrong &= labels != self.ignore_index
+        if wrong.any():
+            raise ValueError(
+                f"{results.get('seg_map_path')}: holds the labels "
+                f"{np.unique(labels[wrong]).tolist()}, but there are "
+                f"{self.num_classes} classes (0 to {self.num_classes - 1}, and "
+                f"{self.ignore_index} to ignore); check that the folder holds this "
+                "dataset's labels, or list the file in the dataset's `exclude`"
+            )
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f"CheckLabels(num_classes={self.num_classes}, "
+            f"ignore_index={self.ignore_index})"
+        )

@@ -1,0 +1,167 @@
+"""IoU per class and over named subsets of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from mmseg.evaluation import IoUMetric
+from mmseg.registry import METRICS
+from torch import Tensor
+
+from mmseg_cosda.datasets.label_maps import CLASS_SUBSETS, IGNORE_INDEX
+
+ClassKeys = Sequence["int | str"]
+
+
+@METRICS.register_module()
+class SubsetIoUMetric(IoUMetric):
+    """The host's ``IoUMetric`` that also returns per-class and subset values.
+
+    IoU_c = TP_c / (TP_c + FP_c + FN_c) over all pixels of all images; the mean over
+    a subset S of the classes is the mean of IoU_c over the c in S that occur in
+    labels or predictions. Areas are summed in float64: the host's float32 sums lose
+    whole pixels beyond 2^24.
+
+    Returned beside the host's aAcc, mIoU and mAcc, in percent: ``IoU.<class>`` per
+    class (NaN for a class that occurs nowhere) and one value per subset, under its
+    name; all of them reach the logs.
+
+    Args:
+        subsets: Name -> class ids or class names; or names of well-known subsets:
+            ``"mIoU16"`` and ``"mIoU13"``, the classes of SYNTHIA -> Cityscapes with
+            and without wall, fence and pole. Well-known subsets go by class names,
+            so they are right for 19-way and for 16-way models. The protocols differ:
+            with 19 classes ground-truth pixels of the absent three count as false
+            positives of whatever they are taken for, with 16 they are ignored.
+        ignore_index: The label of pixels that are not evaluated.
+        iou_metrics: ``"mIoU"``, and if wanted ``"mDice"``, ``"mFscore"``.
+        nan_to_num: Replaces NaN before averaging, as in the host.
+        beta: Weight of recall in the F-score.
+        collect_device: ``"cpu"`` or ``"gpu"``, where ranks gather their results.
+        output_dir: Folder for predictions as PNGs, or None.
+        format_only: Only write predictions, evaluate nothing.
+        prefix: Prefix of the returned names.
+
+    Raises:
+        ValueError: For an unknown, empty or repeating subset; at use, for a class
+            that the dataset doesn't have.
+
+    Examples:
+        >>> metric = SubsetIoUMetric(subsets=dict(vehicles=["car", "bus"]), prefix="x")
+        >>> metric.subsets
+        {'vehicles': ('car', 'bus')}
+    """
+
+    def __init__(
+        self,
+        subsets: Mapping[str, ClassKeys] | Sequence[str] = (),
+        ignore_index: int = IGNORE_INDEX,
+        iou_metrics: Sequence[str] = ("mIoU",),
+        nan_to_num: int | None = None,
+        beta: int = 1,
+        collect_device: str = "cpu",
+        output_dir: str | None = None,
+        format_only: bool = False,
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(
+            ignore_index=ignore_index,
+            iou_metrics=list(iou_metrics),
+            nan_to_num=nan_to_num,
+            beta=beta,
+            collect_device=collect_device,
+            output_dir=output_dir,
+            format_only=format_only,
+            prefix=prefix,
+        )
+        if "mIoU" not in iou_metrics:
+            raise ValueError(
+                f"iou_metrics={list(iou_metrics)} of SubsetIoUMetric: must contain "
+                "'mIoU', which the subsets are means of"
+            )
+        self.subsets = _named_subsets(subsets)
+
+    @staticmethod
+    def intersect_and_union(
+        pred_label: Tensor, label: Tensor, num_classes: int, ignore_index: int
+    ) -> tuple[Tensor, ...]:
+        """Return an image's areas per class.
+
+        Args:
+            pred_label: (H, W) predicted classes.
+            label: (H, W) ground truth.
+            num_classes: C.
+            ignore_index: The label of pixels that are not evaluated.
+
+        Returns:
+            Intersection, union, predicted and labelled area, each (C,) float64.
+        """
+        areas = IoUMetric.intersect_and_union(
+            pred_label, label, num_classes, ignore_index
+        )
+        return tuple(area.double() for area in areas)
+
+    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
+        """Return the host's means, the per-class values and the subsets' means.
+
+        Args:
+            results: Per image the areas of :meth:`intersect_and_union`.
+
+        Returns:
+            Percentages, rounded to two digits as the host's.
+        """
+        metrics: dict[str, float] = dict(super().compute_metrics(results))
+        if self.format_only:
+            return metrics
+        classes = tuple(self.dataset_meta["classes"])
+        intersection, union, predicted, labelled = (
+            sum(areas) for areas in zip(*results, strict=True)
+        )
+        iou = self.total_area_to_metrics(
+            intersection, union, predicted, labelled, ["mIoU"], self.nan_to_num
+        )["IoU"]
+        for name, value in zip(classes, iou, strict=True):
+            metrics[f"IoU.{name}"] = round(float(value) * 100, 2)
+        for name, keys in self.subsets.items():
+            chosen = iou[[_class_id(key, classes, name) for key in keys]]
+            mean = float("nan") if np.isnan(chosen).all() else np.nanmean(chosen)
+            metrics[name] = round(float(mean) * 100, 2)
+        return metrics
+
+
+def _named_subsets(
+    subsets: Mapping[str, ClassKeys] | Sequence[str],
+) -> dict[str, tuple[int | str, ...]]:
+    if not isinstance(subsets, Mapping):
+        unknown = [name for name in subsets if name not in CLASS_SUBSETS]
+        if unknown or isinstance(subsets, str):
+            raise ValueError(
+                f"subsets={subsets!r} of SubsetIoUMetric: well-known subsets are "
+                f"{list(CLASS_SUBSETS)}; others are given as dict(name=[classes])"
+            )
+        subsets = {name: CLASS_SUBSETS[name] for name in subsets}
+    for name, keys in subsets.items():
+        if isinstance(keys, str) or not keys or len(set(keys)) != len(keys):
+            raise ValueError(
+                f"subsets[{name!r}]={keys!r} of SubsetIoUMetric: must be a list of "
+                "different class ids or class names, with at least one"
+            )
+        if name in ("aAcc", "mIoU", "mAcc"):
+            raise ValueError(
+                f"subsets[{name!r}] of SubsetIoUMetric: the host returns a value of "
+                "this name; choose another, e.g. 'mIoU16'"
+            )
+    return {name: tuple(keys) for name, keys in subsets.items()}
+
+
+def _class_id(key: int | str, classes: Sequence[str], subset: str) -> int:
+    if isinstance(key, str) and key in classes:
+        return classes.index(key)
+    if isinstance(key, int) and 0 <= key < len(classes):
+        return key
+    raise ValueError(
+        f"subsets[{subset!r}] of SubsetIoUMetric names the class {key!r}, which the "
+        f"dataset doesn't have; its classes are {list(classes)}"
+    )
