@@ -1,1 +1,13 @@
 """What the training loop needs beyond the host's."""
+
+from __future__ import annotations
+
+from mmseg_cosda.engine.distributed import UDADistributedDataParallel
+from mmseg_cosda.engine.joint_optim_constructor import JointOptimWrapperConstructor
+from mmseg_cosda.engine.joint_optim_wrapper import JointOptimWrapper
+
+__all__ = [
+    "JointOptimWrapper",
+    "JointOptimWrapperConstructor",
+    "UDADistributedDataParallel",
+]

@@ -12,7 +12,7 @@ from mmengine.optim import (
     OptimWrapper,
     OptimWrapperDict,
 )
-from mmseg.registry import OPTIM_WRAPPERS
+from mmengine.registry import OPTIM_WRAPPERS
 from torch import Tensor, nn
 
 

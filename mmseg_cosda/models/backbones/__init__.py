@@ -1,5 +1,7 @@
 """Feature extractors F."""
 
+from __future__ import annotations
+
 from mmseg_cosda.models.backbones.deeplab_resnet import DeepLabResNet
 
 __all__ = ["DeepLabResNet"]
