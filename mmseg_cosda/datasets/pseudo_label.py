@@ -1,0 +1,238 @@
+"""A host dataset's images with pseudo-labels from a folder."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from mmcv.transforms import LoadAnnotations
+from mmengine.dataset import Compose
+from mmseg.registry import DATASETS
+from torch.utils.data import Dataset
+
+from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
+from mmseg_cosda.datasets.transforms.check_labels import CheckLabels
+from mmseg_cosda.datasets.transforms.raw_ids import RawIdsToTrainIds
+
+CONFIG_KEY = "train_dataloader.dataset.target.pseudo_label_dir"
+
+
+def pseudo_label_name(img_path: str, image_roots: Sequence[str] = ()) -> str:
+    """Return the name of an image's pseudo-label, relative to its folder.
+
+    Args:
+        img_path: Path or virtual name of the image.
+        image_roots: Folders of images; the sub-folders below one are kept.
+
+    Returns:
+        The image's name below its root (else its bare name), with suffix ".png".
+
+    Examples:
+        >>> pseudo_label_name("data/train/ulm/a_leftImg8bit.jpg", ["data/train"])
+        'ulm/a_leftImg8bit.png'
+        >>> pseudo_label_name("elsewhere/b.v2.png", ["data/train"])
+        'b.v2.png'
+    """
+    name = os.path.basename(img_path)
+    for root in image_roots:
+        relative = os.path.relpath(img_path, root) if root else img_path
+        if not (relative.startswith(os.pardir) or os.path.isabs(relative)):
+            name = relative
+            break
+    return str(PurePosixPath(name.replace(os.sep, "/")).with_suffix(".png"))
+
+
+def pseudo_label_names(dataset: Any) -> list[str]:
+    """Return the pseudo-label names of all images of a host dataset, in order.
+
+    Args:
+        dataset: A host dataset, or mmengine's ``ConcatDataset`` and the like.
+
+    Raises:
+        ValueError: If two images would share a name.
+
+    Examples:
+        >>> from mmseg_cosda.datasets import DemoStreetsDataset
+        >>> pseudo_label_names(DemoStreetsDataset(domain="target", length=1))
+        ['target_train_00000.png']
+    """
+    roots = _image_roots(dataset)
+    owner: dict[str, str] = {}
+    for index in range(len(dataset)):
+        image = str(dataset.get_data_info(index)["img_path"])
+        name = pseudo_label_name(image, roots)
+        if name in owner:
+            raise ValueError(
+                f"images {owner[name]} and {image} would share the pseudo-label "
+                f"{name}; rename one, or give the dataset a data_prefix.img_path "
+                "above both"
+            )
+        owner[name] = image
+    return list(owner)
+
+
+def _image_roots(dataset: Any) -> list[str]:
+    """Return the image folders of a dataset and of those that it wraps."""
+    parts = [*getattr(dataset, "datasets", ())]
+    if hasattr(dataset, "dataset"):
+        parts.append(dataset.dataset)
+    roots = [root for part in parts for root in _image_roots(part)]
+    prefix = getattr(dataset, "data_prefix", None) or {}
+    if "img_path" in prefix:
+        roots.append(str(prefix["img_path"] or ""))
+    return roots
+
+
+class _CheckPseudoLabel(CheckLabels):
+    """Refuses a loaded pseudo-label that is no map of trainIds."""
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Check the shape and the ids of a sample's pseudo-label."""
+        shape = results["gt_seg_map"].shape
+        if len(shape) != 2:
+            raise ValueError(
+                f"{results['seg_map_path']}: a pseudo-label must be an 8-bit map of "
+                f"trainIds with one channel, but its shape is {shape}; is it a colour "
+                "picture?"
+            )
+        return super().transform(results)
+
+
+def _checked_pipeline(
+    pipeline: Sequence[Any], num_classes: int, ignore_index: int
+) -> Compose:
+    """Insert the check of ids behind the transform that loads labels."""
+    check = _CheckPseudoLabel(num_classes, ignore_index)
+    transforms: list[Callable[..., Any]] = []
+    for transform in Compose(copy.deepcopy(list(pipeline))).transforms:
+        transforms.append(transform)
+        if isinstance(transform, RawIdsToTrainIds):
+            if transform.id_map not in (None, "train_ids"):
+                raise ValueError(
+                    f"id_map={transform.id_map!r} of RawIdsToTrainIds in the pipeline "
+                    "of a PseudoLabelDataset: pseudo-labels hold trainIds already; "
+                    'take dict(type="LoadAnnotations") instead'
+                )
+            transforms.append(check)
+        elif isinstance(transform, LoadAnnotations):
+            transforms.append(check)
+    if check not in transforms:
+        raise ValueError(
+            "the pipeline of a PseudoLabelDataset never loads the pseudo-labels: "
+            'add dict(type="LoadAnnotations") behind the loading of the image'
+        )
+    return Compose(transforms)
+
+
+@DATASETS.register_module()
+class PseudoLabelDataset(Dataset[dict[str, Any]]):
+    """Any host dataset's images with the pseudo-labels of a folder.
+
+    The pseudo-label of an image is the PNG of its name below the dataset's image
+    folder: ``.../train/ulm/x_leftImg8bit.png`` has
+    ``pseudo_label_dir/ulm/x_leftImg8bit.png``. It holds trainIds and the ignore
+    index, as ``tools/generate_pseudo_labels.py`` writes it. The wrapped dataset's
+    own labels are never read.
+
+    Args:
+        dataset: The dataset or its config.
+        pseudo_label_dir: Folder of the pseudo-labels.
+        pipeline: Transforms, ``LoadAnnotations`` among them; default None takes
+            the wrapped dataset's.
+        lazy_init: Whether to list the images and look for their pseudo-labels
+            only in :meth:`full_init`. Default False: at construction.
+
+    Raises:
+        FileNotFoundError: If an image has no pseudo-label.
+        ValueError: If the pipeline never loads labels, the dataset names no
+            classes, or a pseudo-label has other ids (when it is loaded).
+    """
+
+    def __init__(
+        self,
+        dataset: dict[str, Any] | Dataset[Any],
+        pseudo_label_dir: str | os.PathLike[str],
+        pipeline: Sequence[dict[str, Any] | Callable[..., Any]] | None = None,
+        lazy_init: bool = False,
+    ) -> None:
+        self.dataset: Any = dataset
+        if isinstance(dataset, dict):
+            self.dataset = DATASETS.build(dataset)
+        self.pseudo_label_dir = os.fspath(pseudo_label_dir)
+        classes = self.dataset.metainfo.get("classes")
+        if not classes:
+            raise ValueError(
+                f"{type(self.dataset).__name__} under PseudoLabelDataset names no "
+                "classes; give it metainfo=dict(classes=...)"
+            )
+        self.ignore_index: int = getattr(self.dataset, "ignore_index", IGNORE_INDEX)
+        if pipeline is None:
+            own = getattr(self.dataset, "pipeline", None)
+            pipeline = own.transforms if own is not None else []
+        self.pipeline = _checked_pipeline(pipeline, len(classes), self.ignore_index)
+        self._names: list[str] | None = None
+        if not lazy_init:
+            self.full_init()
+
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        """The wrapped dataset's meta information, without its label map."""
+        metainfo = copy.deepcopy(dict(self.dataset.metainfo))
+        metainfo.update(label_map=None, reduce_zero_label=False)
+        return metainfo
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the pseudo-labels below their folder, in the images' order."""
+        self.full_init()
+        assert self._names is not None
+        return self._names
+
+    def full_init(self) -> None:
+        """List the images and look for the pseudo-label of each.
+
+        Raises:
+            FileNotFoundError: If an image has none.
+        """
+        if self._names is not None:
+            return
+        self.dataset.full_init()
+        names = pseudo_label_names(self.dataset)
+        present = {
+            os.path.relpath(os.path.join(folder, file), self.pseudo_label_dir)
+            for folder, _, files in os.walk(self.pseudo_label_dir)
+            for file in files
+            if file.endswith(".png")
+        }
+        missing = [name for name in names if os.path.normpath(name) not in present]
+        if missing:
+            raise FileNotFoundError(
+                f"{len(missing)} of {len(names)} target images have no pseudo-label "
+                f"in {CONFIG_KEY}={self.pseudo_label_dir!r} (first: {missing[0]}). "
+                "Make them with `python tools/generate_pseudo_labels.py CONFIG "
+                f"CHECKPOINT --out {self.pseudo_label_dir}`, or point "
+                "pseudo_label_dir to their folder"
+            )
+        self._names = names
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        """Return an image's record with its pseudo-label in place of its label."""
+        info: dict[str, Any] = self.dataset.get_data_info(idx)
+        info.update(
+            seg_map_path=os.path.join(self.pseudo_label_dir, self.names[idx]),
+            label_map=None,
+            reduce_zero_label=False,
+            seg_fields=[],
+            id_map="train_ids",
+        )
+        return info
+
+    def __getitem__(self, idx: int) -> Any:
+        """Return the sample that the pipeline makes of an image."""
+        return self.pipeline(self.get_data_info(idx))

@@ -1,0 +1,288 @@
+"""Pseudo-labels of a whole target training set in one pass of inference."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from threading import Lock
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmengine import dist
+from mmengine.dataset import pseudo_collate
+from mmengine.utils import ProgressBar
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
+from mmseg_cosda.datasets.pseudo_label import pseudo_label_names
+from mmseg_cosda.errors import UserError
+from mmseg_cosda.pseudo_labels.histogram import (
+    NUM_BINS,
+    ConfidenceHistogram,
+    bin_centers,
+    check_quantile,
+    to_bins,
+)
+from mmseg_cosda.pseudo_labels.prediction import predict_confidence
+from mmseg_cosda.pseudo_labels.sources import TargetImages
+from mmseg_cosda.pseudo_labels.spool import REPORT, Prediction, Spool, clip_bins
+from mmseg_cosda.pseudo_labels.statistics import PseudoLabelStatistics, kept_from
+
+COMPARISONS = ("gt", "ge")
+_IN_FLIGHT = 8  # images between inference and disk: bounds the memory
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user chooses of the pseudo-labels.
+
+    Args:
+        quantile: Of the class-wise confidences. Default 0.5, the paper's median.
+        cap: Upper bound of the thresholds. Default 0.9, as the paper.
+        comparison: ``"gt"`` keeps confidence > tau (the paper), ``"ge"`` >= tau
+            (BDL's code).
+        evaluate: Whether to compare with the target's ground truth in the report.
+        batch_size: Images per forward. Part of the result: a batch of another
+            size may round differently.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    quantile: float = 0.5
+    cap: float = 0.9
+    comparison: str = "gt"
+    evaluate: bool = False
+    batch_size: int = 1
+
+    def __post_init__(self) -> None:
+        check_quantile(self.quantile, self.cap)
+        if self.comparison not in COMPARISONS:
+            raise ValueError(
+                f"comparison={self.comparison!r} must be one of {COMPARISONS}"
+            )
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size={self.batch_size} must be at least 1")
+
+
+def content_digest(*values: Any) -> str:
+    """Return a short digest of configs and lists of names.
+
+    Examples:
+        >>> content_digest({"a": 1}) == content_digest({"a": 1})
+        True
+    """
+    text = json.dumps(values, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class PseudoLabelGenerator:
+    """Predicts, finds the class-wise thresholds and writes the pseudo-labels.
+
+    Each process takes every ``world_size``-th batch; batches are the same for any
+    number of processes and after any interruption, so the files are too. Labels
+    and quantised confidences of an image wait in a :class:`Spool` until all
+    images have been seen; everything after inference is a function of the spool.
+
+    Args:
+        model: A host ``EncoderDecoder`` in eval mode, on its device.
+        images: The target's images through the inference pipeline.
+        spool: Of the folder of the pseudo-labels.
+        settings: See :class:`Settings`.
+        workers: Processes that load images.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        images: TargetImages,
+        spool: Spool,
+        settings: Settings,
+        workers: int = 2,
+    ) -> None:
+        self.model, self.images, self.spool = model, images, spool
+        self.settings, self.workers = settings, workers
+        self.classes = list(images.dataset.metainfo["classes"])
+        self.names = pseudo_label_names(images.dataset)
+        if model.out_channels != len(self.classes):
+            raise UserError(
+                f"the model has {model.out_channels} output channels, the target "
+                f"dataset {len(self.classes)} classes; they must agree"
+            )
+        if len(self.classes) >= IGNORE_INDEX:
+            raise UserError(
+                f"{len(self.classes)} classes don't fit into an 8-bit PNG beside the "
+                f"ignore index {IGNORE_INDEX}"
+            )
+        self.histogram = ConfidenceHistogram(len(self.classes))
+        self._lock = Lock()
+        self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
+
+    def batches(self) -> list[list[int]]:
+        """Return the images of this process, batch by batch."""
+        size, total = self.settings.batch_size, len(self.images)
+        starts = range(self.rank * size, total, self.world_size * size)
+        return [[*range(start, min(start + size, total))] for start in starts]
+
+    def predict(self) -> None:
+        """Run inference on what the spool lacks; complete the histogram."""
+        pending = []
+        for batch in self.batches():
+            if all(index in self.spool for index in batch):
+                for index in batch:
+                    stored = self.spool.read(index)
+                    self.histogram.update_bins(stored.bins, stored.label)
+            else:
+                pending.append(batch)
+        bar = ProgressBar(sum(map(len, pending))) if pending and not self.rank else None
+        futures: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            for batch, samples in zip(pending, self._load(pending), strict=True):
+                predicted = self._predict_batch(samples)
+                for index, arguments in zip(batch, predicted, strict=True):
+                    futures.append(pool.submit(self._store, index, *arguments))
+                while len(futures) > _IN_FLIGHT:
+                    futures.popleft().result()
+                if bar:
+                    bar.update(len(batch))
+            for future in futures:
+                future.result()
+        _sum_over_processes([self.histogram.counts])
+
+    def _load(self, batches: list[list[int]]) -> Iterator[list[dict[str, Any]]]:
+        loader: DataLoader[Any] = DataLoader(
+            self.images,
+            batch_sampler=batches,
+            num_workers=min(self.workers, len(batches)),
+            collate_fn=list,
+            worker_init_fn=_one_thread,
+        )
+        return iter(loader)
+
+    def _predict_batch(
+        self, samples: list[dict[str, Any]]
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        for sample in samples:
+            if "error" in sample:
+                raise UserError(sample["error"])
+        sizes = {tuple(sample["inputs"].shape[1:]) for sample in samples}
+        if len(sizes) > 1:
+            raise UserError(
+                f"images of the sizes {sorted(sizes)} don't make a batch; take "
+                "--batch-size 1, or resize to one size in the test pipeline"
+            )
+        predicted = predict_confidence(self.model, pseudo_collate(samples))
+        for sample, (label, confidence) in zip(samples, predicted, strict=True):
+            truth = None
+            if self.settings.evaluate:
+                if "gt_sem_seg" not in sample["data_samples"]:
+                    raise UserError(
+                        "--evaluate: the test pipeline loads no labels; add "
+                        'dict(type="LoadAnnotations") or leave --evaluate out'
+                    )
+                truth = sample["data_samples"].gt_sem_seg.data[0]
+            yield label, confidence, truth
+
+    def _store(
+        self, index: int, label: Tensor, confidence: Tensor, truth: Tensor | None
+    ) -> None:
+        """Spool an image (in a thread, beside the inference of the next)."""
+        bins = clip_bins(to_bins(confidence), self.settings.cap)
+        true = np.empty(0, np.uint8)
+        if truth is not None:
+            height, width = label.shape
+            true = cv2.resize(
+                truth.numpy().astype(np.uint8),
+                (width, height),
+                interpolation=cv2.INTER_NEAREST_EXACT,
+            )
+        self.spool.write(index, Prediction(label.numpy(), bins, true))
+        with self._lock:
+            self.histogram.update_bins(bins, label)
+
+    def write(self) -> dict[str, Any]:
+        """Write the pseudo-labels of this process's images; return the figures."""
+        settings = self.settings
+        thresholds = self.histogram.thresholds(settings.quantile, settings.cap)
+        centers = bin_centers(np.arange(NUM_BINS))
+        lowest = kept_from(thresholds, centers, settings.comparison)
+        statistics = PseudoLabelStatistics(len(self.classes))
+
+        def finish(index: int) -> None:
+            stored = self.spool.read(index)
+            keep = stored.bins >= lowest[stored.label]
+            label = np.where(keep, stored.label, np.uint8(IGNORE_INDEX))
+            self.spool.publish(self.names[index], _png(label))
+            with self._lock:
+                statistics.add(label, stored.label, stored.truth)
+
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            for _ in pool.map(finish, [i for batch in self.batches() for i in batch]):
+                pass
+        _sum_over_processes(statistics.arrays())
+        return {
+            "images": len(self.images),
+            **asdict(settings),
+            **statistics.summary(self.classes, thresholds, self.histogram.pixels()),
+        }
+
+
+def generate(
+    generator: PseudoLabelGenerator, manifest: dict[str, Any], overwrite: bool = False
+) -> dict[str, Any]:
+    """Generate all pseudo-labels, or go on with what was interrupted.
+
+    Args:
+        generator: Of this process.
+        manifest: What determines the pseudo-labels, JSON values; kept beside them.
+        overwrite: Remove the pseudo-labels of another run first.
+
+    Returns:
+        The report, which is also in the folder as ``report.json``.
+
+    Raises:
+        UserError: If the folder holds the pseudo-labels of another run.
+    """
+    spool = generator.spool
+    outcome: list[Any] = [None]
+    if generator.rank == 0:
+        try:
+            outcome = [spool.open(manifest, generator.names, overwrite)]
+        except UserError as error:
+            outcome = [error]
+    dist.broadcast_object_list(outcome)
+    if isinstance(outcome[0], UserError):
+        raise outcome[0]
+    if outcome[0]:
+        generator.predict()
+        report = {**generator.write(), "made_by": manifest}
+        dist.barrier()  # all files are there before the report says so
+        if generator.rank == 0:
+            spool.publish(REPORT, json.dumps(report, indent=2).encode())
+            spool.close()
+        dist.barrier()
+    stored: dict[str, Any] = json.loads((spool.out / REPORT).read_text())
+    return stored
+
+
+def _sum_over_processes(arrays: list[NDArray[np.int64]]) -> None:
+    for array in arrays:
+        dist.all_reduce(torch.from_numpy(array))  # in place, shared memory
+
+
+def _png(label: NDArray[np.uint8]) -> bytes:
+    done, buffer = cv2.imencode(".png", label)
+    assert done
+    return buffer.tobytes()
+
+
+def _one_thread(_: int) -> None:
+    cv2.setNumThreads(0)

@@ -1,0 +1,148 @@
+"""Generate the pseudo-labels of a config's target training images."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine import dist
+
+import mmseg_cosda  # noqa: F401  (registers everything)
+from mmseg_cosda.errors import UserError, run_tool
+from mmseg_cosda.launch import ConfigOption
+from mmseg_cosda.pseudo_labels.generation import (
+    COMPARISONS,
+    PseudoLabelGenerator,
+    Settings,
+    content_digest,
+    generate,
+)
+from mmseg_cosda.pseudo_labels.sources import (
+    TargetImages,
+    inference_pipeline,
+    load_model,
+    read_config,
+    target_config,
+    weights_digest,
+)
+from mmseg_cosda.pseudo_labels.spool import Spool
+
+EPILOG = """\
+The images are those of the target in train_dataloader, read with the test pipeline;
+their ground truth is not looked at. A PNG has the size of the network's input, the
+name of its image, and the ignore index where the confidence is not above the class's
+threshold. Interrupted, the same command goes on where it stopped.
+
+examples:
+  python tools/generate_pseudo_labels.py configs/self_training/deeplabv2_demo.py \\
+      work_dirs/deeplabv2_demo_no-pl/iter_1000.pth --out work_dirs/pseudo_labels/demo
+  torchrun --nproc_per_node 4 tools/generate_pseudo_labels.py CONFIG CHECKPOINT \\
+      --out DIR
+"""
+
+
+def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("config", help="config with a target domain, such as configs/self_training/*")
+    add("checkpoint", help="checkpoint of the model that predicts")
+    add("--out", required=True, metavar="DIR", help="folder of the pseudo-labels")
+    add("--quantile", type=float, default=0.5, help="of a class's confidences (0.5)")
+    add("--cap", type=float, default=0.9, help="upper bound of a threshold (0.9)")
+    add(
+        "--comparison",
+        choices=COMPARISONS,
+        default="gt",
+        help="keep confidence > (gt, the paper) or >= (ge, BDL) threshold",
+    )
+    add(
+        "--evaluate",
+        action="store_true",
+        help="report the quality against the target's ground truth",
+    )
+    add("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
+    add("--batch-size", type=int, default=1, help="images per forward (1)")
+    add("--workers", type=int, default=2, help="processes that load images (2)")
+    add("--overwrite", action="store_true", help="replace other pseudo-labels in DIR")
+    add("--cfg-options", nargs="+", action=ConfigOption, help="changes of the config")
+    return parser.parse_args(args)
+
+
+def choose_device(name: str | None) -> str:
+    """Return the device of this process.
+
+    Raises:
+        UserError: If there is no such device.
+    """
+    if name in (None, "cuda"):
+        if torch.cuda.is_available():
+            return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        if name is None:
+            return "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(
+            f"--device {name}: this machine has no such device; take --device cpu"
+        ) from error
+    return str(name)
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Generate the pseudo-labels; return the report."""
+    settings = Settings(
+        args.quantile, args.cap, args.comparison, args.evaluate, args.batch_size
+    )
+    device = choose_device(args.device)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    cfg = read_config(args.config, args.cfg_options)
+    target = target_config(cfg)
+    pipeline = inference_pipeline(cfg, with_labels=args.evaluate)
+    images = TargetImages(target, pipeline)
+    model = load_model(cfg, args.checkpoint, device)
+    generator = PseudoLabelGenerator(
+        model, images, Spool(args.out), settings, args.workers
+    )
+    target.pop("pipeline", None)
+    manifest = {
+        "config": args.config,
+        "checkpoint": args.checkpoint,
+        "weights": weights_digest(model),
+        "data": content_digest(cfg["model"], target, pipeline, generator.names),
+        "device": torch.device(device).type,
+        **vars(settings),
+    }
+    return generate(generator, manifest, args.overwrite)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the tool."""
+    parsed = parse_args(args)
+    distributed = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if distributed:  # only counts are exchanged: gloo, with GPUs too
+        torch.distributed.init_process_group("gloo")
+    try:
+        report = run(parsed)
+        if dist.is_main_process():
+            share = 100 * (report["share_kept"] or 0.0)
+            print(
+                f"{report['images']} pseudo-labels in {parsed.out}, {share:.1f} % of "
+                f"the pixels kept; report: {Path(parsed.out) / 'report.json'}"
+            )
+    finally:
+        if distributed:
+            torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    run_tool(main)
