@@ -1,0 +1,257 @@
+"""What the training and the test tool share: config, processes, Runner."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmseg.registry import RUNNERS
+from torch import distributed, nn
+
+from mmseg_cosda.errors import UserError
+
+# Modules that prediction never calls.
+TRAINING_ONLY = ("alignments.", "auxiliary_head.", "data_preprocessor.")
+
+
+class ConfigOption(DictAction):
+    """The host's ``--cfg-options``, with one clear error for a missing ``=``."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Sequence[str],
+        option_string: str | None = None,
+    ) -> None:
+        """Parse ``key=value`` pairs."""
+        for pair in values:
+            if "=" not in pair:
+                parser.error(f"{option_string} {pair}: give key=value")
+        super().__call__(parser, namespace, values, option_string)
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that training and test share with the host's scripts.
+
+    Args:
+        parser: A parser that already has ``config``.
+    """
+    parser.add_argument(
+        "--work-dir", help="folder of logs and results; default work_dirs/CONFIG_NAME"
+    )
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=ConfigOption,
+        help='override values of the config: key=value, lists as key="[a,b]"',
+    )
+    parser.add_argument(
+        "--launcher",
+        choices=["none", "pytorch", "slurm", "mpi"],
+        default="none",
+        help="who started the processes; default none: one process",
+    )
+    # torch.distributed.launch hands it over by argument, torchrun by environment.
+    parser.add_argument(
+        "--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS
+    )
+
+
+def read_config(options: argparse.Namespace) -> Config:
+    """Read the config that a tool's arguments name and override.
+
+    Args:
+        options: Parsed arguments of ``add_run_arguments`` and ``config``.
+
+    Returns:
+        The config, with ``launcher`` and ``work_dir`` set.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        UserError: If it isn't a config file.
+    """
+    path = Path(options.config)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"config {path} does not exist (looked for from {Path.cwd()})"
+        )
+    if path.suffix not in {".py", ".yml", ".yaml", ".json"}:
+        raise UserError(f"config {path} is no config: give a .py, .yml or .json file")
+    cfg = Config.fromfile(path)
+    cfg.launcher = options.launcher
+    if options.cfg_options is not None:
+        cfg.merge_from_dict(options.cfg_options)
+    if options.work_dir is not None:
+        cfg.work_dir = options.work_dir
+    elif cfg.get("work_dir") is None:
+        cfg.work_dir = str(Path("work_dirs", path.stem))
+    return cfg
+
+
+def use_mixed_precision(cfg: Config) -> None:
+    """Turn the config's optimizer wrappers into mixed-precision ones.
+
+    Args:
+        cfg: A config; its wrapper, or each wrapper in it, is changed in place.
+
+    Raises:
+        UserError: If there is no accelerator, or a wrapper of another type.
+    """
+    if get_device() == "cpu":
+        raise UserError("--amp needs a GPU: leave it out to train on the CPU")
+    for name, wrapper in _optim_wrappers("optim_wrapper", cfg.optim_wrapper):
+        kind = wrapper.get("type", "OptimWrapper")
+        if kind not in {"OptimWrapper", "AmpOptimWrapper"}:
+            raise UserError(
+                f"--amp with {name}.type = {kind}: only an OptimWrapper can be "
+                f"turned into an AmpOptimWrapper"
+            )
+        wrapper["type"] = "AmpOptimWrapper"
+        wrapper.setdefault("loss_scale", "dynamic")
+
+
+def _optim_wrappers(name: str, cfg: Any) -> Iterator[tuple[str, Any]]:
+    """Find the wrappers of a config by the optimizer that each holds."""
+    if not isinstance(cfg, Mapping):
+        return
+    if "optimizer" in cfg:
+        yield name, cfg
+        return
+    for key, value in cfg.items():
+        yield from _optim_wrappers(f"{name}.{key}", value)
+
+
+@contextmanager
+def processes(launcher: str, local_rank: int = 0) -> Iterator[None]:
+    """Prepare the processes of a launcher, and part from them in the end.
+
+    mmengine starts the pytorch launcher's processes on CUDA alone; on a machine
+    without an accelerator they are joined over gloo before the Runner looks.
+
+    Args:
+        launcher: none, pytorch, slurm or mpi.
+        local_rank: This process' number on its machine, where the environment
+            doesn't say.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        UserError: If the pytorch launcher is named but didn't start this process.
+    """
+    os.environ.setdefault("LOCAL_RANK", str(local_rank))
+    if launcher == "pytorch":
+        if not {"RANK", "WORLD_SIZE"} <= os.environ.keys():
+            raise UserError(
+                "--launcher pytorch: RANK and WORLD_SIZE are not set. Start it with "
+                "torchrun, or with tools/dist_train.sh or tools/dist_test.sh"
+            )
+        if get_device() == "cpu" and not distributed.is_initialized():
+            distributed.init_process_group("gloo")
+    try:
+        yield
+    finally:
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the Runner that a config asks for."""
+    return RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
+
+
+def run(runner: Runner, mode: str) -> None:
+    """Train or test; a mistake in the data is one line, a failure is a traceback.
+
+    Args:
+        runner: A built Runner.
+        mode: "train" or "test".
+
+    Raises:
+        UserError: For a ValueError of a data worker, with its message alone.
+        RuntimeError: For any other ValueError once training has begun, with its
+            cause: no user's mistake any more.
+    """
+    try:
+        getattr(runner, mode)()
+    except ValueError as error:
+        if re.match(r"Caught \w+ in DataLoader worker", str(error)):
+            message = str(error).strip().splitlines()[-1]
+            raise UserError(message.partition(": ")[2]) from error
+        if runner.iter > 0 and not isinstance(error, UserError):
+            raise RuntimeError(f"{mode} failed after {runner.iter} steps") from error
+        raise
+
+
+class CheckpointFitHook(Hook):
+    """Refuse a checkpoint of another model, which the host would load in part.
+
+    Args:
+        name: The file, for the error.
+        ignore: Prefixes of weights that may be missing.
+    """
+
+    def __init__(self, name: str, ignore: tuple[str, ...] = ()) -> None:
+        self.name, self.ignore = name, ignore
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: Any) -> None:
+        """Compare what was read with the model, before it is loaded."""
+        model = runner.model
+        while hasattr(model, "module"):  # a process group's or augmentation's wrapper
+            model = model.module
+        require_fit(model, checkpoint, self.name, self.ignore)
+
+
+def require_fit(
+    model: nn.Module, checkpoint: Any, name: str, ignore: tuple[str, ...] = ()
+) -> None:
+    """Check that a checkpoint holds every weight of a model.
+
+    Args:
+        model: The model.
+        checkpoint: A state_dict or mmengine's dict around one.
+        name: What to call the checkpoint in the error.
+        ignore: Prefixes of weights that may be missing.
+
+    Raises:
+        UserError: If weights are missing or of another shape.
+
+    Examples:
+        >>> require_fit(nn.Linear(2, 3), {"weight": nn.Linear(2, 3).weight}, "a.pth")
+        Traceback (most recent call last):
+        ...
+        mmseg_cosda.errors.UserError: checkpoint a.pth is of another model than the
+        config: 1 of 2 weights are missing or of another shape (bias)...
+    """
+    if not isinstance(checkpoint, Mapping):
+        kind = type(checkpoint).__name__
+        raise UserError(f"checkpoint {name} holds a {kind}, not the weights of a model")
+    found = checkpoint.get("state_dict", checkpoint)
+    shapes = {
+        re.sub(r"^module\.", "", str(key)): getattr(value, "shape", None)
+        for key, value in found.items()
+    }
+    wanted = {
+        key: value.shape
+        for key, value in model.state_dict().items()
+        if not key.startswith(ignore) and "num_batches_tracked" not in key
+    }
+    bad = [key for key, shape in wanted.items() if shapes.get(key) != shape]
+    if bad:
+        names = ", ".join(bad[:3]) + (", ..." if len(bad) > 3 else "")
+        raise UserError(
+            f"checkpoint {name} is of another model than the config: {len(bad)} of "
+            f"{len(wanted)} weights are missing or of another shape ({names}). Give "
+            f"the config it was trained with; a public checkpoint is converted by "
+            f"tools/convert_checkpoint.py first"
+        )

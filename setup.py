@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+
+def version() -> str:
+    scope: dict[str, str] = {}
+    exec((ROOT / "mmseg_cosda" / "version.py").read_text("utf-8"), scope)
+    return scope["__version__"]
+
+
+def long_description() -> str:
+    readme = ROOT / "README.md"
+    return readme.read_text("utf-8") if readme.exists() else ""
+
+
+PLOTS = ["matplotlib>=3.7"]
+
+setup(
+    name="mmseg_cosda",
+    version=version(),
+    description=(
+        "Unsupervised domain adaptation for semantic segmentation by class-wise "
+        "cosine similarity, as a plugin of MMSegmentation 1.x"
+    ),
+    long_description=long_description(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["mmseg_cosda", "mmseg_cosda.*"]),
+    # `mmseg_cosda::...` in a config of another project is looked up in .mim, whose
+    # entries are links to the repository's own files.
+    package_data={"mmseg_cosda": [".mim/model-index.yml", ".mim/configs/**/*"]},
+    include_package_data=False,
+    zip_safe=False,
+    # The host is not named here: whoever has one keeps it as it is. Its packages
+    # bring OpenCV and Pillow.
+    install_requires=["torch>=2.4", "numpy"],
+    extras_require={
+        "onedl": [
+            "onedl-mmengine>=0.10.12",
+            "onedl-mmcv>=2.3.6",
+            "onedl-mmsegmentation>=1.4.2",
+        ],
+        "openmmlab": [
+            "mmengine>=0.10.7",
+            "mmcv>=2.1.0,<2.2.0",
+            "mmsegmentation>=1.2.2",
+            "ftfy",
+            "regex",
+            "setuptools<81",
+        ],
+        "plots": PLOTS,
+        "tests": [*PLOTS, "mypy", "pytest", "pytest-xdist", "PyYAML", "ruff"],
+    },
+)

@@ -1,0 +1,13 @@
+"""One thread per test process: the suite runs on small machines, several at once."""
+
+from __future__ import annotations
+
+import os
+
+# Before torch is imported, and for the processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import torch
+
+torch.set_num_threads(1)

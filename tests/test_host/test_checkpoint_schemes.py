@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mmengine.runner import CheckpointLoader
+from mmengine.runner import checkpoint as host_checkpoint
+
+import mmseg_cosda  # noqa: F401  (registers the loaders)
+from mmseg_cosda.errors import UserError
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    return tmp_path / "home" / "hub" / "checkpoints"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """Serve a folder on this machine."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    handler = partial(QuietHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield folder, f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+class RunsCode:
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.system, (f"touch {self.marker}",)
+
+
+def test_no_loader_of_the_host_is_left() -> None:
+    schemes = CheckpointLoader._schemes
+    assert {"", "http://", "https://", "open-mmlab://", "torchvision://"} <= set(
+        schemes
+    )
+    owners = {prefix: loader.__module__ for prefix, loader in schemes.items()}
+    assert set(owners.values()) == {"mmseg_cosda.checkpoint_schemes"}, owners
+
+
+def test_a_url_is_fetched_once(hub: Path, site: tuple[Path, str]) -> None:
+    folder, address = site
+    torch.save({"weight": torch.ones(2)}, folder / "net.pth")
+    load = CheckpointLoader.load_checkpoint
+    assert load(f"{address}/net.pth", "cpu")["weight"].tolist() == [1, 1]
+    (folder / "net.pth").unlink()
+    assert load(f"{address}/net.pth", "cpu")["weight"].tolist() == [1, 1]
+    assert [path.name for path in hub.iterdir()] == ["net.pth"]
+
+
+def test_a_url_to_a_file_that_runs_code_is_refused(
+    tmp_path: Path, hub: Path, site: tuple[Path, str]
+) -> None:
+    folder, address = site
+    marker = tmp_path / "ran"
+    torch.save(RunsCode(marker), folder / "evil.pth")
+    with pytest.raises(UserError, match=r"evil\.pth is refused"):
+        CheckpointLoader.load_checkpoint(f"{address}/evil.pth", "cpu")
+    assert not marker.exists()
+
+
+def test_an_unreachable_url_names_every_way_that_works_offline(hub: Path) -> None:
+    # Port 9 of this machine: refused at once, no network asked.
+    with pytest.raises(UserError, match="cannot be fetched") as error:
+        CheckpointLoader.load_checkpoint("http://127.0.0.1:9/a/net.pth", "cpu")
+    message = str(error.value)
+    for way in (str(hub / "net.pth"), "local path", "load_from", "init_cfg=None"):
+        assert way in message
+
+
+def test_a_file_of_the_url_s_name_in_the_hub_folder_works_offline(hub: Path) -> None:
+    hub.mkdir(parents=True)
+    torch.save({"weight": torch.ones(1)}, hub / "net.pth")
+    loaded = CheckpointLoader.load_checkpoint("http://127.0.0.1:9/a/net.pth", "cpu")
+    assert loaded["weight"].tolist() == [1]
+
+
+def test_hub_names_are_looked_up_in_the_host_s_tables(
+    hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.mkdir(parents=True)
+    url = host_checkpoint.get_external_models()["detectron2/resnet101_caffe"]
+    torch.save({"a": 1}, hub / url.rpartition("/")[2])
+    load = CheckpointLoader.load_checkpoint
+    assert load("open-mmlab://detectron2/resnet101_caffe", "cpu") == {"a": 1}
+    with pytest.raises(UserError, match="open-mmlab://no_such_net: no such name"):
+        load("open-mmlab://no_such_net", "cpu")
+
+
+def test_a_classifier_s_backbone_is_cut_out(hub: Path) -> None:
+    hub.mkdir(parents=True)
+    name, url = next(iter(host_checkpoint.get_mmcls_models().items()))
+    weights = {"backbone.conv.weight": torch.ones(1), "head.fc.weight": torch.ones(1)}
+    torch.save({"state_dict": weights}, hub / url.rpartition("/")[2])
+    loaded = CheckpointLoader.load_checkpoint(f"mmcls://{name}", "cpu")
+    assert list(loaded["state_dict"]) == ["conv.weight"]

@@ -1,0 +1,59 @@
+"""Train a model: the host's training script, with clear errors and gloo on CPUs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+import mmseg_cosda  # noqa: F401  (before any config is read)
+from mmseg_cosda.errors import run_tool
+from mmseg_cosda.launch import (
+    CheckpointFitHook,
+    add_run_arguments,
+    build_runner,
+    processes,
+    read_config,
+    run,
+    use_mixed_precision,
+)
+
+EXAMPLE = """examples:
+  python tools/train.py configs/cosda/deeplabv2_demo_no-pl.py
+  python tools/train.py CONFIG --cfg-options train_cfg.max_iters=100 randomness.seed=1
+"""
+
+
+def parse(args: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("config", help="path of the config")
+    add_run_arguments(parser)
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the latest checkpoint in the work folder, if there is one",
+    )
+    parser.add_argument("--amp", action="store_true", help="mixed precision (GPU)")
+    return parser.parse_args(args)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Train as the command line says."""
+    options = parse(args)
+    cfg = read_config(options)
+    cfg.resume = options.resume
+    if options.amp:
+        use_mixed_precision(cfg)
+    with processes(options.launcher, options.local_rank):
+        runner = build_runner(cfg)
+        if cfg.resume:
+            runner.register_hook(CheckpointFitHook(f"in {runner.work_dir}"))
+        run(runner, "train")
+
+
+if __name__ == "__main__":
+    run_tool(main)
