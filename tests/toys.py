@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import mmseg_cosda  # noqa: F401  (registers what the configs name)
 import torch
 from mmengine.model import BaseModule
+from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
@@ -127,5 +129,6 @@ def batch(
 
 
 def build(seed: int = 0, **options: Any) -> Any:
+    init_default_scope("mmseg")
     torch.manual_seed(seed)
     return MODELS.build(segmentor_config(**options))

@@ -3,5 +3,4 @@ _base_ = [
     "../_base_/models/deeplabv2_mobilenetv2_torcs.py",
     "../_base_/datasets/torcs2camvid.py",
     "../_base_/schedules/adamw_poly_torcs.py",
-    "../_base_/default_runtime.py",
 ]

@@ -1,4 +1,5 @@
 # Minutes on two CPU cores, from random weights.
+_base_ = ["../default_runtime.py"]
 optim_wrapper = dict(
     type="OptimWrapper",
     optimizer=dict(type="AdamW", lr=1e-3, weight_decay=5e-4),

@@ -1,4 +1,5 @@
 # AdamW with the poly schedule; the head at 10 times the backbone's rate.
+_base_ = ["../default_runtime.py"]
 optim_wrapper = dict(
     type="OptimWrapper",
     optimizer=dict(type="AdamW", lr=1e-4, weight_decay=1e-4),

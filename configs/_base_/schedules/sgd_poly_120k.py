@@ -1,6 +1,7 @@
 # SGD with the poly schedule over 250,000 iterations, stopped at 120,000 (assumed: the
 # paper doesn't say), the head at 10 times the backbone's rate. The field reports the
 # best of the snapshots taken every 2,000 iterations; last and best are both kept.
+_base_ = ["../default_runtime.py"]
 max_iters = 120_000
 optim_wrapper = dict(
     type="OptimWrapper",
