@@ -15,9 +15,9 @@ warn_of_two_hosts()
 register_config_scope()
 
 # After the check, so that a missing host is one clear error.
-from mmseg_cosda import datasets, engine, evaluation, models  # noqa: E402
+from mmseg_cosda import datasets, engine, evaluation, models, registry  # noqa: E402
 from mmseg_cosda.checkpoint_schemes import register_safe_loaders  # noqa: E402
 
 register_safe_loaders()
 
-__all__ = ["__version__", "datasets", "engine", "evaluation", "models"]
+__all__ = ["__version__", "datasets", "engine", "evaluation", "models", "registry"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 from mmengine.fileio import load
+from mmengine.registry import HOOKS, MODELS, init_default_scope
 
 import mmseg_cosda
 
@@ -29,6 +30,21 @@ def test_a_config_of_another_project_inherits_ours(tmp_path: Path) -> None:
     assert cfg.train_cfg.max_iters == 7
     assert cfg.train_cfg.val_interval == own.train_cfg.val_interval
     assert cfg.model.alignments.keys() == own.model.alignments.keys()
+
+
+def test_an_inherited_model_is_built(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    child = tmp_path / "child.py"
+    child.write_text(CHILD)
+    init_default_scope("mmseg")
+    inherited = Config.fromfile(child)
+    assert inherited.model["_scope_"] == "mmseg_cosda"
+    model = MODELS.build(inherited.model)
+    assert type(model).__name__ == "UDAEncoderDecoder"
+    # A part of mmengine itself, found through our scope and the host's.
+    assert HOOKS.build(inherited.default_hooks.timer) is not None
+    assert "not installed" not in capsys.readouterr().err
 
 
 def test_a_base_file_is_inherited_too(tmp_path: Path) -> None:
