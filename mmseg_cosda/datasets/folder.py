@@ -4,91 +4,19 @@ from __future__ import annotations
 
 import copy
 import os.path as osp
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import mmengine.fileio as fileio
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
+from mmseg_cosda.datasets.folder_options import HostOptions, Pairs, read_exclude
 from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-
-class HostOptions(TypedDict, total=False):
-    """Options of the host's ``BaseSegDataset`` that are handed through."""
-
-    ann_file: str
-    metainfo: dict[str, Any] | None
-    filter_cfg: dict[str, Any] | None
-    indices: int | Sequence[int] | None
-    serialize_data: bool
-    pipeline: list[dict[str, Any] | Callable[..., Any]]
-    test_mode: bool
-    lazy_init: bool
-    max_refetch: int
-    reduce_zero_label: bool
-    backend_args: dict[str, Any] | None
-
-
-class FolderOptions(HostOptions, total=False):
-    """Options of :class:`FolderSegDataset`."""
-
-    data_root: str | None
-    data_prefix: Mapping[str, str] | None
-    img_suffix: str | None
-    seg_map_suffix: str | None
-    exclude: str | Sequence[str] | None
-    same_size: bool
-    ignore_index: int
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """What an image folder and a label folder hold, by name without suffix.
-
-    Args:
-        stems: Images that have a label (all images of an unlabelled dataset), sorted.
-        without_label: Images that have none, sorted.
-        without_image: Labels that have no image, sorted.
-    """
-
-    stems: tuple[str, ...]
-    without_label: tuple[str, ...] = ()
-    without_image: tuple[str, ...] = ()
-
-
-def read_exclude(exclude: str | Sequence[str] | None) -> frozenset[str]:
-    """Return the names that are excluded.
-
-    Args:
-        exclude: Names, or a text file with one name per line (``#`` starts a
-            comment), as ``tools/check_dataset.py`` writes it.
-
-    Returns:
-        The names, with forward slashes.
-
-    Raises:
-        FileNotFoundError: If the file is missing.
-
-    Examples:
-        >>> sorted(read_exclude(["images/2.png", "1"]))
-        ['1', 'images/2.png']
-    """
-    if isinstance(exclude, str):
-        if not osp.isfile(exclude):
-            raise FileNotFoundError(
-                f"exclude={exclude!r} of a dataset doesn't exist; "
-                "tools/check_dataset.py CONFIG writes such a list"
-            )
-        lines = Path(exclude).read_text(encoding="utf-8").splitlines()
-        exclude = [line.split("#")[0].strip() for line in lines]
-    names = [name.replace("\\", "/") for name in exclude or ()]
-    return frozenset(str(PurePosixPath(name)) for name in names if name)
 
 
 def _some(names: Iterable[str]) -> str:
@@ -194,7 +122,7 @@ class FolderSegDataset(BaseSegDataset):
                 "CONFIG writes such a list)"
             )
         if not pairs.stems:
-            found = list(fileio.list_dir_or_file(self.image_dir, list_dir=False))
+            found = sorted(fileio.list_dir_or_file(self.image_dir, list_dir=False))
             raise ValueError(
                 f"{where}: no image ends with {self.img_suffix!r} in this folder (it "
                 f"holds {len(found)} files [{_some(found)}]); check data_root, "

@@ -112,7 +112,8 @@ class SubsetIoUMetric(IoUMetric):
         Returns:
             Percentages, rounded to two digits as the host's.
         """
-        metrics: dict[str, float] = dict(super().compute_metrics(results))
+        host = super().compute_metrics(results)
+        metrics = {name: float(value) for name, value in host.items()}
         if self.format_only:
             return metrics
         classes = tuple(self.dataset_meta["classes"])

@@ -31,6 +31,10 @@ _CORRUPT = (
 )
 
 
+class CorruptLabelError(ValueError):
+    """A label file that cannot be decoded."""
+
+
 def read_raw_ids(path: str, content: bytes, id_map: IdMap) -> Labels:
     """Decode the raw ids of a label file.
 
@@ -43,7 +47,8 @@ def read_raw_ids(path: str, content: bytes, id_map: IdMap) -> Labels:
         (H, W) uint8 or uint16.
 
     Raises:
-        ValueError: If the file is corrupt or has another number of channels.
+        CorruptLabelError: If the file cannot be decoded.
+        ValueError: If it has another number of channels.
     """
     if id_map.reader == "red":
         return _read_red(path, content)
@@ -51,7 +56,7 @@ def read_raw_ids(path: str, content: bytes, id_map: IdMap) -> Labels:
         with Image.open(io.BytesIO(content)) as image:
             mode, raw = image.mode, np.asarray(image)
     except (OSError, SyntaxError) as error:
-        raise ValueError(_CORRUPT.format(path=path, reason=error)) from error
+        raise CorruptLabelError(_CORRUPT.format(path=path, reason=error)) from error
     if raw.ndim != 2 or mode not in ("P", "L", "I;16", "I"):
         raise ValueError(
             f"{path}: is a {mode} image, but its labels should be a single-channel or "
@@ -65,7 +70,9 @@ def _read_red(path: str, content: bytes) -> Labels:
     buffer = np.frombuffer(content, np.uint8)
     raw = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED) if buffer.size else None
     if raw is None:
-        raise ValueError(_CORRUPT.format(path=path, reason="OpenCV cannot decode it"))
+        raise CorruptLabelError(
+            _CORRUPT.format(path=path, reason="OpenCV cannot decode it")
+        )
     if raw.ndim != 3 or raw.shape[2] < 3:
         raise ValueError(
             f"{path}: has shape {raw.shape}, but its red channel should hold the ids; "

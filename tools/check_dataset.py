@@ -1,0 +1,93 @@
+"""Read every file that a config's datasets name; say what is wrong with which."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from mmengine.config import Config, DictAction
+
+import mmseg_cosda  # noqa: F401  (registers what configs name)
+from mmseg_cosda.datasets.check import check_dataset, datasets_of
+from mmseg_cosda.datasets.check_report import as_text, write_bad_files, write_json
+from mmseg_cosda.errors import UserError, run_tool
+
+EXAMPLE = """
+examples:
+  python tools/check_dataset.py configs/cosda/deeplabv2_gta2cs_no-pl.py
+  python tools/check_dataset.py configs/cosda/deeplabv2_gta2cs_no-pl.py --out check.json
+
+then, to leave the bad files out:
+  python tools/train.py CONFIG --cfg-options \\
+      train_dataloader.dataset.source.exclude=bad_files.txt
+
+exit status: 0 if nothing is wrong, 1 if something is, 2 for a wrong command
+"""
+
+
+def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the command line's options."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("config", help="a config of this project or of the host")
+    parser.add_argument("--out", help="write the report to this JSON file")
+    parser.add_argument(
+        "--bad-files",
+        default="bad_files.txt",
+        help="where the list of bad files goes, if there are any (%(default)s)",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="reading processes"
+    )
+    parser.add_argument(
+        "--show", type=int, default=10, help="problems named per kind (%(default)s)"
+    )
+    parser.add_argument(
+        "--cfg-options", nargs="+", action=DictAction, help="key=value, as in the host"
+    )
+    return parser.parse_args(args)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Check the datasets of a config.
+
+    Args:
+        args: The command line, ``sys.argv`` by default.
+
+    Raises:
+        UserError: If the config names no dataset or an option is out of range.
+        SystemExit: With status 1 if anything is wrong.
+    """
+    options = parse_args(args)
+    if options.workers < 1:
+        raise UserError(f"--workers {options.workers}: must be at least 1")
+    config = Config.fromfile(options.config)
+    if options.cfg_options:
+        config.merge_from_dict(options.cfg_options)
+    datasets = datasets_of(config.to_dict())
+    if not datasets:
+        raise UserError(f"{options.config} names no dataset (train_dataloader, ...)")
+    reports = []
+    for key, dataset in datasets.items():
+        reports.append(check_dataset(key, dataset, options.workers))
+        print(as_text(reports[-1], options.show), end="\n\n")
+    if options.out:
+        write_json(options.out, reports)
+        print(f"report: {options.out}")
+    bad = write_bad_files(options.bad_files, reports)
+    if bad:
+        print(
+            f"{bad} bad files, listed in {options.bad_files}: repair them, or set the "
+            f'dataset\'s exclude="{options.bad_files}"'
+        )
+    if any(report.problems for report in reports):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    run_tool(main)
