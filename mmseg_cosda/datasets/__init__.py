@@ -2,6 +2,7 @@
 
 from mmseg_cosda.datasets.camvid import CamVid11Dataset
 from mmseg_cosda.datasets.cityscapes import CheckedCityscapesDataset
+from mmseg_cosda.datasets.demo_streets import DemoStreetsDataset, LoadDemoStreet
 from mmseg_cosda.datasets.domain_pair import DomainPairDataset
 from mmseg_cosda.datasets.folder import FolderSegDataset
 from mmseg_cosda.datasets.gta5 import GTA5Dataset
@@ -13,9 +14,11 @@ __all__ = [
     "CamVid11Dataset",
     "CheckLabels",
     "CheckedCityscapesDataset",
+    "DemoStreetsDataset",
     "DomainPairDataset",
     "FolderSegDataset",
     "GTA5Dataset",
+    "LoadDemoStreet",
     "PseudoLabelDataset",
     "RawIdsToTrainIds",
     "ResizePIL",
