@@ -103,8 +103,14 @@ def test_counts_that_differ(root: Path) -> None:
         ValueError, match=r"3 images .*and 2 labels .*1 images without label \[00002\]"
     ):
         GTA5Dataset(data_root=str(root))
+
+
+def test_a_label_without_image(root: Path) -> None:
     (root / "images/00003.png").unlink()
-    with pytest.raises(ValueError, match=r"1 labels without image \[00003\].*exclude"):
+    with pytest.raises(
+        ValueError,
+        match=r"2 images .*3 labels .*labels without image \[00003\].*exclude",
+    ):
         GTA5Dataset(data_root=str(root))
 
 
