@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from mmengine.config import Config
 
@@ -64,6 +65,9 @@ def show_predictions(cfg: Config, options: argparse.Namespace) -> None:
 
 def prepare(cfg: Config, options: argparse.Namespace) -> None:
     """Carry the test's own arguments into the config."""
+    checkpoint = Path(options.checkpoint).expanduser()
+    if "://" not in options.checkpoint and not checkpoint.is_file():
+        raise FileNotFoundError(f"checkpoint {checkpoint} does not exist")
     cfg.load_from, cfg.resume = options.checkpoint, False
     if options.show or options.show_dir:
         show_predictions(cfg, options)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as host_checkpoint
 
@@ -87,6 +88,14 @@ def test_an_unreachable_url_names_every_way_that_works_offline(hub: Path) -> Non
     message = str(error.value)
     for way in (str(hub / "net.pth"), "local path", "load_from", "init_cfg=None"):
         assert way in message
+
+
+def test_a_pretrained_part_tells_it_when_weights_are_initialised(hub: Path) -> None:
+    # What the Runner calls before the first iteration.
+    url = "http://127.0.0.1:9/a/net.pth"
+    net = BaseModule(init_cfg={"type": "Pretrained", "checkpoint": url})
+    with pytest.raises(UserError, match="cannot be fetched"):
+        net.init_weights()
 
 
 def test_a_file_of_the_url_s_name_in_the_hub_folder_works_offline(hub: Path) -> None:
