@@ -9,8 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from mmengine.config import Config
-from toys import CLASSES, build, segmentor_config
+import torch.nn.functional as F
+from mmseg.registry import MODELS
+from torch import Tensor
+from toys import CLASSES, ToyHead, build, segmentor_config
 
 NAMES = [f"{city}/{city}_{i}" for city in ("ulm", "bonn") for i in range(3)] + [
     "top.v1"
@@ -70,9 +72,13 @@ def write_checkpoint(path: Path, seed: int = 0) -> None:
     torch.save({"state_dict": model.state_dict(), "meta": {}}, path)
 
 
+def write_config(path: Path, config: dict[str, Any]) -> None:
+    path.write_text("".join(f"{key} = {value!r}\n" for key, value in config.items()))
+
+
 def make_project(root: Path) -> Project:
     write_images(root)
-    pipeline = [
+    pipeline: list[dict[str, Any]] = [
         dict(type="LoadImageFromFile"),
         dict(type="Resize", scale=(32, 16), keep_ratio=False),
         dict(type="LoadAnnotations"),
@@ -81,17 +87,22 @@ def make_project(root: Path) -> Project:
     out = root / "pseudo_labels"
     images = images_config(root, pipeline)
     target = dict(type="PseudoLabelDataset", pseudo_label_dir=str(out), dataset=images)
-    config = Config(
-        dict(
-            default_scope="mmseg",
-            custom_imports=dict(imports=["toys"]),
-            model=segmentor_config(),
-            train_dataloader=dict(
-                dataset=dict(type="DomainPairDataset", source=images, target=target)
-            ),
-            test_dataloader=dict(dataset=images),
-        )
+    pair = dict(type="DomainPairDataset", source=images, target=target)
+    config = dict(
+        default_scope="mmseg",
+        custom_imports=dict(imports=["pseudo_label_project"]),
+        model=segmentor_config(),
+        train_dataloader=dict(dataset=pair),
+        test_dataloader=dict(dataset=images),
     )
-    config.dump(root / "config.py")
+    write_config(root / "config.py", config)
     write_checkpoint(root / "model.pth")
     return Project(root, root / "config.py", root / "model.pth", out)
+
+
+@MODELS.register_module(force=True)
+class FullResolutionHead(ToyHead):
+    """Logits of the input's size, as FCN-8s gives them."""
+
+    def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        return F.interpolate(super().forward(inputs), size=(16, 32))

@@ -13,14 +13,11 @@ from mmengine import dist
 
 import mmseg_cosda  # noqa: F401  (registers everything)
 from mmseg_cosda.errors import UserError, run_tool
+from mmseg_cosda.files import atomic_write
 from mmseg_cosda.launch import ConfigOption
-from mmseg_cosda.pseudo_labels.generation import (
-    COMPARISONS,
-    PseudoLabelGenerator,
-    Settings,
-    content_digest,
-    generate,
-)
+from mmseg_cosda.pseudo_labels.generation import PseudoLabelGenerator, generate
+from mmseg_cosda.pseudo_labels.picture import draw_report
+from mmseg_cosda.pseudo_labels.settings import COMPARISONS, Settings, content_digest
 from mmseg_cosda.pseudo_labels.sources import (
     TargetImages,
     inference_pipeline,
@@ -125,6 +122,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return generate(generator, manifest, args.overwrite)
 
 
+def show(report: dict[str, Any], out: Path) -> None:
+    """Draw the report into the folder, and say in a line where all is."""
+    picture = out / "report.svg"
+    with atomic_write(picture) as file:
+        file.write(draw_report(report))
+    share = 100 * (report["share_kept"] or 0.0)
+    print(
+        f"{report['images']} pseudo-labels in {out}, {share:.1f} % of the pixels kept; "
+        f"report: {out / 'report.json'}, {picture}"
+    )
+
+
 def main(args: Sequence[str] | None = None) -> None:
     """Run the tool."""
     parsed = parse_args(args)
@@ -134,11 +143,7 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         report = run(parsed)
         if dist.is_main_process():
-            share = 100 * (report["share_kept"] or 0.0)
-            print(
-                f"{report['images']} pseudo-labels in {parsed.out}, {share:.1f} % of "
-                f"the pixels kept; report: {Path(parsed.out) / 'report.json'}"
-            )
+            show(report, Path(parsed.out))
     finally:
         if distributed:
             torch.distributed.destroy_process_group()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import sys
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from threading import Lock
 from typing import Any
 
@@ -28,60 +28,16 @@ from mmseg_cosda.pseudo_labels.histogram import (
     NUM_BINS,
     ConfidenceHistogram,
     bin_centers,
-    check_quantile,
     to_bins,
 )
 from mmseg_cosda.pseudo_labels.prediction import predict_confidence
+from mmseg_cosda.pseudo_labels.settings import Settings
 from mmseg_cosda.pseudo_labels.sources import TargetImages
 from mmseg_cosda.pseudo_labels.spool import REPORT, Prediction, Spool, clip_bins
 from mmseg_cosda.pseudo_labels.statistics import PseudoLabelStatistics, kept_from
 
-COMPARISONS = ("gt", "ge")
 _IN_FLIGHT = 8  # images between inference and disk: bounds the memory
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a user chooses of the pseudo-labels.
-
-    Args:
-        quantile: Of the class-wise confidences. Default 0.5, the paper's median.
-        cap: Upper bound of the thresholds. Default 0.9, as the paper.
-        comparison: ``"gt"`` keeps confidence > tau (the paper), ``"ge"`` >= tau
-            (BDL's code).
-        evaluate: Whether to compare with the target's ground truth in the report.
-        batch_size: Images per forward. Part of the result: a batch of another
-            size may round differently.
-
-    Raises:
-        ValueError: If a value is out of range.
-    """
-
-    quantile: float = 0.5
-    cap: float = 0.9
-    comparison: str = "gt"
-    evaluate: bool = False
-    batch_size: int = 1
-
-    def __post_init__(self) -> None:
-        check_quantile(self.quantile, self.cap)
-        if self.comparison not in COMPARISONS:
-            raise ValueError(
-                f"comparison={self.comparison!r} must be one of {COMPARISONS}"
-            )
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size={self.batch_size} must be at least 1")
-
-
-def content_digest(*values: Any) -> str:
-    """Return a short digest of configs and lists of names.
-
-    Examples:
-        >>> content_digest({"a": 1}) == content_digest({"a": 1})
-        True
-    """
-    text = json.dumps(values, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+_WRITERS = 2  # threads that compress and write beside inference
 
 
 class PseudoLabelGenerator:
@@ -142,10 +98,18 @@ class PseudoLabelGenerator:
                     self.histogram.update_bins(stored.bins, stored.label)
             else:
                 pending.append(batch)
-        bar = ProgressBar(sum(map(len, pending))) if pending and not self.rank else None
+        if pending:
+            self._infer(pending)
+        _sum_over_processes([self.histogram.counts])
+
+    def _infer(self, batches: list[list[int]]) -> None:
+        """Spool the predictions of batches, written while the next are inferred."""
+        bar = None
+        if self.rank == 0:
+            bar = ProgressBar(sum(map(len, batches)), file=sys.stderr)
         futures: deque[Future[None]] = deque()
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            for batch, samples in zip(pending, self._load(pending), strict=True):
+        with ThreadPoolExecutor(max_workers=_WRITERS) as pool:
+            for batch, samples in zip(batches, self._load(batches), strict=True):
                 predicted = self._predict_batch(samples)
                 for index, arguments in zip(batch, predicted, strict=True):
                     futures.append(pool.submit(self._store, index, *arguments))
@@ -155,7 +119,8 @@ class PseudoLabelGenerator:
                     bar.update(len(batch))
             for future in futures:
                 future.result()
-        _sum_over_processes([self.histogram.counts])
+        if bar:
+            print(file=sys.stderr)
 
     def _load(self, batches: list[list[int]]) -> Iterator[list[dict[str, Any]]]:
         loader: DataLoader[Any] = DataLoader(
@@ -224,7 +189,7 @@ class PseudoLabelGenerator:
             with self._lock:
                 statistics.add(label, stored.label, stored.truth)
 
-        with ThreadPoolExecutor(max_workers=2) as pool:
+        with ThreadPoolExecutor(max_workers=_WRITERS) as pool:
             for _ in pool.map(finish, [i for batch in self.batches() for i in batch]):
                 pass
         _sum_over_processes(statistics.arrays())
@@ -243,7 +208,7 @@ def generate(
     Args:
         generator: Of this process.
         manifest: What determines the pseudo-labels, JSON values; kept beside them.
-        overwrite: Remove the pseudo-labels of another run first.
+        overwrite: Remove finished pseudo-labels, or another run's, first.
 
     Returns:
         The report, which is also in the folder as ``report.json``.

@@ -152,7 +152,7 @@ class TargetImages(Dataset[dict[str, Any]]):
         info = self.dataset.get_data_info(index)
         try:
             sample: dict[str, Any] = self.pipeline(info)
-        except (OSError, ValueError, AttributeError, KeyError) as error:
+        except (OSError, ValueError, AssertionError, AttributeError, KeyError) as error:
             image = info.get("img_path")
             return {"error": f"image {image}: {type(error).__name__}: {error}"}
         return sample

@@ -100,7 +100,7 @@ class Spool:
         Args:
             manifest: What determines the pseudo-labels, JSON values.
             names: Names of all pseudo-labels below the folder.
-            overwrite: Remove the pseudo-labels of another run first.
+            overwrite: Remove finished pseudo-labels, or another run's, first.
 
         Returns:
             Whether there is something to do; False where all is there already.
@@ -109,7 +109,8 @@ class Spool:
             UserError: If the folder holds something else, or can't be written.
         """
         try:
-            if overwrite and not self._agrees(manifest):
+            complete = (self.out / REPORT).exists()
+            if overwrite and (complete or not self._agrees(manifest)):
                 self._clear(names)
             self._refuse_others(manifest, names)
             found = (self.out / name for name in names)
@@ -134,7 +135,7 @@ class Spool:
         if (self.folder / "manifest.json").exists():
             return dict(json.loads((self.folder / "manifest.json").read_text()))
         if (self.out / REPORT).exists():
-            return dict(json.loads((self.out / REPORT).read_text())["made_by"])
+            return json.loads((self.out / REPORT).read_text()).get("made_by")
         return None
 
     def _agrees(self, manifest: dict[str, Any]) -> bool:

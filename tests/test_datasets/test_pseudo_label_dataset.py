@@ -1,0 +1,155 @@
+"""Images of a host dataset with labels from a folder of pseudo-labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.registry import init_default_scope
+from mmseg.registry import DATASETS
+from pseudo_label_project import METAINFO, NAMES, images_config, write_images
+
+import mmseg_cosda.datasets  # noqa: F401  (registers)
+from mmseg_cosda.datasets.pseudo_label import pseudo_label_names
+
+LOAD_IMAGE = dict(type="LoadImageFromFile")
+LOAD_LABEL = dict(type="LoadAnnotations")
+PACK = dict(type="PackSegInputs")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Images with ground truth, and for each another map as its pseudo-label."""
+    init_default_scope("mmseg")
+    write_images(tmp_path)
+    for index, name in enumerate(sorted(NAMES)):
+        path = tmp_path / "pl" / f"{name}_img.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        label = np.full((24, 40), 255, np.uint8)
+        label[: index + 1] = index % 4
+        cv2.imwrite(str(path), label)
+    return tmp_path
+
+
+def build(root: Path, images: dict[str, Any] | None = None, **options: Any) -> Any:
+    pipeline = [LOAD_IMAGE, LOAD_LABEL, PACK]
+    return DATASETS.build(
+        dict(
+            type="PseudoLabelDataset",
+            dataset=images or images_config(root, pipeline),
+            pseudo_label_dir=str(root / "pl"),
+            **options,
+        )
+    )
+
+
+def label_of(sample: dict[str, Any]) -> np.ndarray[Any, Any]:
+    return np.asarray(sample["data_samples"].gt_sem_seg.data[0])
+
+
+def test_each_image_comes_with_its_pseudo_label(root: Path) -> None:
+    dataset = build(root)
+    assert len(dataset) == len(NAMES) == 7
+    assert dataset.metainfo["classes"] == METAINFO["classes"]
+    for index, name in enumerate(sorted(NAMES)):
+        sample = dataset[index]
+        assert sample["data_samples"].img_path.endswith(f"{name}_img.png")
+        expected = cv2.imread(str(root / "pl" / f"{name}_img.png"), -1)
+        np.testing.assert_array_equal(label_of(sample), expected)
+
+
+def test_ground_truth_is_not_needed(root: Path) -> None:
+    for path in (root / "labels").rglob("*.png"):
+        path.unlink()
+    images = images_config(root, [LOAD_IMAGE, LOAD_LABEL, PACK])
+    images["data_prefix"] = dict(img_path="images")
+    assert label_of(build(root, images)[0])[0, 0] == 0
+
+
+def test_the_wrapped_datasets_label_mapping_is_dropped(root: Path) -> None:
+    images = images_config(root, [LOAD_IMAGE, LOAD_LABEL, PACK])
+    images["reduce_zero_label"] = True
+    dataset = build(root, images)
+    dataset.dataset.label_map = {0: 3, 1: 3}
+    assert dataset.metainfo["reduce_zero_label"] is False
+    np.testing.assert_array_equal(np.unique(label_of(dataset[1])), [1, 255])
+
+
+def test_raw_ids_are_not_mapped_again(root: Path) -> None:
+    loader = dict(type="RawIdsToTrainIds")
+    images = images_config(root, [LOAD_IMAGE, loader, PACK])
+    np.testing.assert_array_equal(np.unique(label_of(build(root, images)[2])), [2, 255])
+    loader["id_map"] = "gta5"
+    with pytest.raises(ValueError, match="hold trainIds already"):
+        build(root, images_config(root, [LOAD_IMAGE, loader, PACK]))
+
+
+def test_a_missing_file_is_one_clear_error(root: Path) -> None:
+    (root / "pl" / "ulm" / "ulm_1_img.png").unlink()
+    (root / "pl" / "top.v1_img.png").unlink()
+    with pytest.raises(FileNotFoundError) as caught:
+        build(root)
+    for part in (
+        "2 of 7 target images",
+        f"pseudo_label_dir='{root / 'pl'}'",
+        "first: top.v1_img.png",
+        f"generate_pseudo_labels.py CONFIG CHECKPOINT --out {root / 'pl'}",
+    ):
+        assert part in str(caught.value)
+    lazy = build(root, lazy_init=True)
+    with pytest.raises(FileNotFoundError, match="2 of 7"):
+        lazy.full_init()
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (np.full((24, 40), 4, np.uint8), r"bonn_0_img.png.*\[4\]"),
+        (np.zeros((24, 40, 3), np.uint8), "one channel.*colour"),
+    ],
+)
+def test_no_train_ids_are_refused(root: Path, content: Any, match: str) -> None:
+    dataset = build(root)
+    cv2.imwrite(str(root / "pl" / "bonn" / "bonn_0_img.png"), content)
+    with pytest.raises(ValueError, match=match):
+        dataset[0]
+
+
+def test_a_pipeline_without_labels_is_refused(root: Path) -> None:
+    with pytest.raises(ValueError, match="never loads the pseudo-labels"):
+        build(root, images_config(root, [LOAD_IMAGE, PACK]))
+    dataset = build(
+        root,
+        images_config(root, [LOAD_IMAGE, PACK]),
+        pipeline=[LOAD_IMAGE, LOAD_LABEL, PACK],
+    )
+    assert label_of(dataset[0]).shape == (24, 40)
+
+
+def test_no_classes_are_refused(root: Path) -> None:
+    images = images_config(root, [LOAD_IMAGE, LOAD_LABEL, PACK])
+    del images["metainfo"]
+    with pytest.raises(ValueError, match="names no classes"):
+        build(root, images)
+
+
+def test_sub_folders_of_concatenated_datasets_are_kept(root: Path) -> None:
+    images = images_config(root, [])
+    parts = [
+        {**images, "data_prefix": dict(img_path=f"images/{city}")}
+        for city in ("ulm", "bonn")
+    ]
+    both = dict(type="ConcatDataset", datasets=parts)
+    assert pseudo_label_names(DATASETS.build(both)) == [
+        f"{city}_{i}_img.png" for city in ("ulm", "bonn") for i in range(3)
+    ]
+
+
+def test_two_images_never_share_a_pseudo_label(root: Path) -> None:
+    images = images_config(root, [])
+    same = dict(type="ConcatDataset", datasets=[images, images])
+    with pytest.raises(ValueError, match="would share the pseudo-label"):
+        pseudo_label_names(DATASETS.build(same))
