@@ -153,6 +153,7 @@ def test_update_params_is_the_whole_step() -> None:
     wrapper.initialize_count_status(other, 0, len(data))
     for x in data:
         wrapper.update_params(other.losses(x))
+    assert [part.inner_count for part in wrapper.values()] == [5, 5]
     for ours, theirs in zip(model.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
 
@@ -205,6 +206,12 @@ def test_both_are_clipped_and_log_their_own_norm() -> None:
     assert float(torch.stack(moved).sum().sqrt()) == pytest.approx(1e-4, rel=1e-2)
     keys = {w.grad_name for w in wrapper.values()}
     assert keys == {"grad_norm", "discriminator_grad_norm"}
+
+
+def test_the_discriminators_clipping_is_its_own() -> None:
+    wrapper = joint(Toy(), clip_grad={"max_norm": 1e-3})
+    assert wrapper["segmentor"].clip_grad_kwargs == {"max_norm": 1e-3}
+    assert wrapper["discriminator"].clip_grad_kwargs is None
 
 
 @pytest.fixture

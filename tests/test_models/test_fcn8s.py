@@ -134,6 +134,8 @@ def test_upsampling_interpolates_and_is_never_updated() -> None:
         steps = inside.diff(dim=1)
         torch.testing.assert_close(steps, torch.full_like(steps, 1 / stride))
         assert float(inside.diff(dim=2).abs().max()) < 1e-5
+        # and stays where it is
+        assert torch.equal(layer.weight, layer.weight.flip(2, 3))
         # channels stay apart
         one = torch.zeros(1, 3, 5, 5)
         one[:, 1] = 1
