@@ -12,10 +12,10 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.datasets.transforms import PackSegInputs
 from mmseg.registry import DATASETS, TRANSFORMS
 
-from mmseg_cosda.datasets.demo_canvas import UInt8
-from mmseg_cosda.datasets.demo_look import Look
-from mmseg_cosda.datasets.demo_scene import paint_street
-from mmseg_cosda.datasets.demo_shade import label_map, picture
+from mmseg_cosda.datasets.demo.canvas import UInt8
+from mmseg_cosda.datasets.demo.look import Look
+from mmseg_cosda.datasets.demo.scene import paint_street
+from mmseg_cosda.datasets.demo.shade import label_map, picture
 from mmseg_cosda.datasets.label_maps import CITYSCAPES_CLASSES, CITYSCAPES_PALETTE
 
 DEMO_CLASSES = (

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from mmseg_cosda.datasets.demo_canvas import Colour
+from mmseg_cosda.datasets.demo.canvas import Colour
 
 Options = tuple[Colour, ...]
 
@@ -39,6 +39,7 @@ PALETTES: Mapping[str, tuple[Options, Options]] = MappingProxyType(
         ),
         "roof": (((150, 52, 44), (92, 96, 120)), ((96, 72, 64), (80, 80, 82))),
         "window": (((60, 110, 190), (120, 200, 240)), ((50, 54, 58), (78, 84, 88))),
+        "frame": (((255, 250, 236),), ((176, 172, 162),)),
         "foliage": (
             ((52, 168, 48), (86, 190, 52), (36, 140, 60)),
             ((74, 86, 48), (98, 100, 56), (58, 70, 46)),
@@ -142,28 +143,22 @@ class Look:
     def colour(self, material: str, option: int | None = None) -> Colour:
         """Return an RGB colour of a material, one of its options, with variation."""
         game, camera = PALETTES[material]
-        draw = self._rng.random(4)
-        k = int(draw[3] * len(game)) if option is None else option % len(game)
+        draw = self._rng.random(3).tolist()
+        k = int(draw[2] * len(game)) if option is None else option % len(game)
         spread = 12.0 + 16.0 * self.gap
         light = (draw[0] - 0.5) * spread
-        r, g, b = (
-            min(
-                255.0,
-                max(
-                    0.0,
-                    (1.0 - self.gap) * game[k][i]
-                    + self.gap * camera[k][i]
-                    + light
-                    + (draw[1] - 0.5) * (i - 1) * spread * 0.5,
-                ),
-            )
-            for i in range(3)
+        hue = (draw[1] - 0.5) * spread * 0.5
+        near, far = game[k], camera[k]
+        keep, gap = 1.0 - self.gap, self.gap
+        return (
+            keep * near[0] + gap * far[0] + light - hue,
+            keep * near[1] + gap * far[1] + light,
+            keep * near[2] + gap * far[2] + light + hue,
         )
-        return (r, g, b)
 
     def _draw_photo(self) -> Photo:
-        low = np.array([0.7, 0.006, 0.12, 0.62, -6.0, -0.10, 0.25, 0.55, 5.0])
-        high = np.array([1.1, 0.016, 0.34, 0.78, 22.0, 0.10, 0.5, 0.95, 10.0])
+        low = np.array([0.7, 0.003, 0.15, 0.70, -6.0, -0.08, 0.25, 0.50, 4.0])
+        high = np.array([1.1, 0.012, 0.40, 0.95, 16.0, 0.08, 0.5, 0.90, 9.0])
         drawn = low + (high - low) * self._rng.random(len(low))
         none = np.array([0.0, 0.0, 0.42, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
         mixed = none + self.gap * (drawn - none)

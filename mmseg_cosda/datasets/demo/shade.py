@@ -8,14 +8,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mmseg_cosda.datasets.demo_canvas import (
+from mmseg_cosda.datasets.demo.canvas import (
     SUPERSAMPLE,
     Canvas,
     Float32,
     Texture,
     UInt8,
 )
-from mmseg_cosda.datasets.demo_look import Look, Photo
+from mmseg_cosda.datasets.demo.look import Look, Photo
 
 _TILE = 256
 # relative strength of fine and coarse noise by Texture
@@ -66,11 +66,8 @@ def picture(canvas: Canvas, look: Look, rng: np.random.Generator) -> UInt8:
     surfaces = surface_map(canvas)
     colour = cv2.resize(canvas.pixels, size, interpolation=cv2.INTER_AREA)[..., :3]
     image: Float32 = colour.astype(np.float32)
-    planes = np.zeros((256, 3), np.float32)
-    planes[: len(canvas.surfaces)] = [s.plane for s in canvas.surfaces]
-    kinds = np.zeros(256, np.uint8)
-    kinds[: len(canvas.surfaces)] = [s.texture for s in canvas.surfaces]
-    kind = kinds[surfaces]
+    planes = np.array([s.plane for s in canvas.surfaces], np.float32)
+    kind = np.array([s.texture for s in canvas.surfaces], np.uint8)[surfaces]
     columns = np.arange(camera.width, dtype=np.float32)[None, :]
     rows = np.arange(camera.height, dtype=np.float32)[:, None]
     inverse = (
@@ -84,8 +81,8 @@ def picture(canvas: Canvas, look: Look, rng: np.random.Generator) -> UInt8:
     ground = (kind == Texture.ASPHALT) | (kind == Texture.PAVING)
     u = np.where(ground, x, x + depth)
     v = np.where(ground, depth, y)
-    _windows(image, canvas, surfaces, kind, u, v, depth)
-    _sky(image, look, kind, rng, photo.texture)
+    _windows(image, canvas, surfaces, u, v, depth)
+    _sky(image, look, kind, rng)
     if photo.texture:
         _textures(image, photo, kind, u, v, depth)
     _shadows(image, canvas, photo, ground)
@@ -100,50 +97,57 @@ def _windows(
     image: Float32,
     canvas: Canvas,
     surfaces: UInt8,
-    kind: UInt8,
     u: Float32,
     v: Float32,
     depth: Float32,
 ) -> None:
-    """Set panes into the walls, with edges smoothed by the pixel's footprint."""
-    count = len(canvas.surfaces)
-    table = np.zeros((256, 7), np.float32)
-    table[:count] = [(*s.windows, *s.window_colour) for s in canvas.surfaces]
-    where = np.flatnonzero((kind == Texture.WALL) & (table[:, 0] > 0)[surfaces])
+    """Set windows into the walls, with edges smoothed by the pixel's footprint."""
+    table = np.zeros((len(canvas.surfaces), 10), np.float32)
+    for row, surface in enumerate(canvas.surfaces):
+        if surface.windows is not None:
+            w = surface.windows
+            sizes = (w.pitch, w.storey, w.offset, w.total)
+            table[row] = (*sizes, *w.pane, *w.frame)
+    where = np.flatnonzero((table[:, 0] > 0)[surfaces])
     if not len(where):
         return
-    pitch, storey, offset, total, *_ = table[surfaces.ravel()[where]].T
-    along = (u.ravel()[where] + offset) / pitch
-    up = v.ravel()[where] / storey
+    rows = table[surfaces.ravel()[where]]
+    pitch, storey, offset, total = rows.T[:4]
+    v = v.ravel()[where]
+    along, up = (u.ravel()[where] + offset) / pitch, v / storey
     cell_u, cell_v = np.floor(along), np.floor(up)
     footprint = 1.2 * depth.ravel()[where] / canvas.camera.focal
-    inside_u = (0.27 - np.abs(along - cell_u - 0.5)) * pitch / (2.5 * footprint)
-    inside_v = (0.29 - np.abs(up - cell_v - 0.52)) * storey / footprint
-    cover = np.clip(inside_u + 0.5, 0, 1) * np.clip(inside_v + 0.5, 0, 1)
-    cover *= (v.ravel()[where] < total - 0.4) & (v.ravel()[where] > 0.4)
-    lit = 0.75 + 0.5 * (np.abs(_lookup(cell_u * 7 + offset, cell_v * 13, 1.0)))
-    panes = table[surfaces.ravel()[where], 4:] * lit[:, None]
+    shop = cell_v == 0  # wide, low windows on the ground floor
+    off_u = np.where(shop, 0.4, 0.26) - np.abs(along - cell_u - 0.5)
+    off_v = np.where(shop, 0.34, 0.29) - np.abs(up - cell_v - np.where(shop, 0.42, 0.5))
+    off_u *= pitch / (2.0 * footprint)
+    off_v *= storey / footprint
+    rim = 0.1 / footprint
+    body = (v < total - 0.5) & (v > 0.3)
+    framed = np.clip(np.minimum(off_u + rim, off_v + rim) + 0.5, 0, 1) * body
+    glazed = np.clip(np.minimum(off_u, off_v) + 0.5, 0, 1) * body
+    light = 0.7 + 0.6 * np.abs(_lookup(cell_u * 7 + offset, cell_v * 13, 1.0))
     flat = image.reshape(-1, 3)
-    flat[where] += cover[:, None] * (panes - flat[where])
+    wall = flat[where] * np.where(v > total - 0.4, 1.15, 1.0)[:, None]
+    wall += framed[:, None] * (rows[:, 7:] - wall)
+    wall += glazed[:, None] * (rows[:, 4:7] * light[:, None] - wall)
+    flat[where] = wall
 
 
-def _sky(
-    image: Float32, look: Look, kind: UInt8, rng: np.random.Generator, worn: float
-) -> None:
+def _sky(image: Float32, look: Look, kind: UInt8, rng: np.random.Generator) -> None:
     """Paint the sky: a gradient, and clouds."""
     height, width = kind.shape
-    ramp = np.linspace(0, 1.6, height, dtype=np.float32)[:, None, None].clip(0, 1)
-    top = np.float32(look.colour("sky_top"))
-    low = np.float32(look.colour("sky_low"))
-    shift = rng.random(2).astype(np.float32) * _TILE
-    columns = np.arange(width, dtype=np.float32)[None, :] * (90.0 / width) + shift[0]
-    rows = np.arange(height, dtype=np.float32)[:, None] * (110.0 / height) + shift[1]
-    noise = _lookup(np.broadcast_to(columns, kind.shape), rows, 1.0)
-    cloud = np.clip(noise * 2.2 - 0.35, 0, 1)[..., None]
-    sky = top + ramp * (low - top)
-    sky = sky + cloud * 0.8 * (np.float32(look.colour("cloud")) - sky)
-    mask = kind == Texture.SKY
-    image[mask] = sky[mask]
+    top, low, cloud = (
+        np.float32(look.colour(name)) for name in ("sky_top", "sky_low", "cloud")
+    )
+    shift = rng.random(2) * _TILE
+    row, column = np.nonzero(kind == Texture.SKY)
+    u = (column * (90.0 / width) + shift[0]).astype(np.float32)
+    v = (row * (110.0 / height) + shift[1]).astype(np.float32)
+    cover = 0.8 * np.clip(_lookup(u, v, 1.0) * 2.2 - 0.35, 0, 1)[:, None]
+    down = np.minimum(1.0, row * (1.6 / height))[:, None]
+    sky = top + down * (low - top)
+    image[row, column] = sky + cover * (cloud - sky)
 
 
 def _textures(
@@ -182,5 +186,13 @@ def _photograph(image: Float32, photo: Photo, rng: np.random.Generator) -> UInt8
         columns = np.linspace(-1, 1, width, dtype=np.float32)[None, :] ** 2
         image *= (1.0 - 0.5 * photo.vignette * (rows + columns))[..., None]
     if photo.noise:
-        image += photo.noise * rng.standard_normal(image.shape, dtype=np.float32)
-    return np.ascontiguousarray(image[..., ::-1].clip(0, 255).astype(np.uint8))
+        image += photo.noise * _grain(height, width, rng)
+    np.clip(image, 0, 255, out=image)
+    return cv2.cvtColor(image.astype(np.uint8), cv2.COLOR_RGB2BGR)
+
+
+def _grain(height: int, width: int, rng: np.random.Generator) -> Float32:
+    """Return (H, W, 3) noise of unit deviation: one field, shifted per channel."""
+    field = rng.standard_normal((height + 2, width + 14), dtype=np.float32)
+    shifts = ((0, 0), (1, 7), (2, 14))
+    return np.dstack([field[r : r + height, c : c + width] for r, c in shifts])

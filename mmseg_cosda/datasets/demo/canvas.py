@@ -14,7 +14,6 @@ SUPERSAMPLE = 2
 """Canvas pixels per image pixel and axis: smooth edges at little cost."""
 
 _SHIFT = 3  # fractional bits of OpenCV's fixed-point coordinates
-_FAR_OUT = 30_000.0  # canvas pixels; keeps fixed-point coordinates in 32 bits
 
 Point = tuple[float, float, float]
 Colour = tuple[float, float, float]
@@ -27,7 +26,7 @@ class Texture(IntEnum):
 
     PLAIN = 0
     SKY = 1
-    ASPHALT = 2
+    ASPHALT = 2  # the ground: this one and the next
     PAVING = 3
     WALL = 4
     FOLIAGE = 5
@@ -71,6 +70,27 @@ class Camera:
 
 
 @dataclass(frozen=True)
+class Windows:
+    """A regular grid of windows on a wall; lengths in metres.
+
+    Args:
+        pitch: From one window to the next along the wall.
+        storey: From one storey to the next.
+        offset: Shift along the wall.
+        total: Height of the wall.
+        pane: RGB of the glass.
+        frame: RGB of the frames.
+    """
+
+    pitch: float
+    storey: float
+    offset: float
+    total: float
+    pane: Colour
+    frame: Colour
+
+
+@dataclass(frozen=True)
 class Surface:
     """What all pixels of one painted surface share.
 
@@ -80,16 +100,13 @@ class Surface:
         label: Class id.
         texture: Material.
         plane: (a, b, c).
-        windows: (pitch along the wall, storey height, offset, total height) in
-            metres of a wall with windows; zeros for none.
-        window_colour: RGB of the panes.
+        windows: The windows of a wall; None for a surface without.
     """
 
     label: int
     texture: Texture
     plane: Point
-    windows: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-    window_colour: Colour = (0.0, 0.0, 0.0)
+    windows: Windows | None = None
 
 
 @dataclass
@@ -116,40 +133,52 @@ class Canvas:
         self.pixels = np.zeros((rows, columns, 4), np.uint8)
         self.shadow = np.zeros((rows, columns), np.uint8)
 
-    # ------------------------------------------------------------ surfaces
     def add(self, surface: Surface) -> int:
         """Register a surface and return its index; a full table shares the last."""
         if len(self.surfaces) < 256:
             self.surfaces.append(surface)
         return len(self.surfaces) - 1
 
-    def facing(self, label: int, z: float, texture: Texture = Texture.PLAIN) -> int:
+    def facing(
+        self,
+        label: int,
+        z: float,
+        texture: Texture = Texture.PLAIN,
+        windows: Windows | None = None,
+    ) -> int:
         """Return a new surface that faces the camera at depth ``z`` (metres)."""
-        return self.add(Surface(label, texture, (1.0 / z, 0.0, 0.0)))
+        return self.add(Surface(label, texture, (1.0 / z, 0.0, 0.0), windows))
 
-    def ground_plane(self, y: float) -> Point:
-        """Return the inverse-depth plane of level ground at height ``y``."""
-        scale = 1.0 / (self.camera.focal * (self.camera.above_road - y))
-        return (-self.camera.horizon * scale, 0.0, scale)
-
-    def side_plane(self, x: float) -> Point:
-        """Return the inverse-depth plane of a wall along the street at ``x``."""
+    def along(
+        self, label: int, x: float, texture: Texture, windows: Windows | None = None
+    ) -> int:
+        """Return a new surface that runs along the street at ``x`` (metres)."""
         scale = 1.0 / (self.camera.focal * x)
-        return (-self.camera.vanish_x * scale, scale, 0.0)
+        plane = (-self.camera.vanish_x * scale, scale, 0.0)
+        return self.add(Surface(label, texture, plane, windows))
 
-    # ------------------------------------------------------------ drawing
+    def level(self, label: int, texture: Texture) -> int:
+        """Return a new surface on the ground."""
+        scale = 1.0 / (self.camera.focal * self.camera.above_road)
+        plane = (-self.camera.horizon * scale, 0.0, scale)
+        return self.add(Surface(label, texture, plane))
+
     def _fixed(self, points: Sequence[Point]) -> npt.NDArray[np.int32]:
-        scale = SUPERSAMPLE * (1 << _SHIFT)
-        out = []
-        for point in points:
-            column, row = self.camera.project(point)
-            out.append(
-                (
-                    int(max(-_FAR_OUT, min(_FAR_OUT, column * scale))),
-                    int(max(-_FAR_OUT, min(_FAR_OUT, row * scale))),
-                )
-            )
-        return np.array(out, np.int32)
+        """Project points, many thousands a second: so without :meth:`project`."""
+        camera, unit = self.camera, SUPERSAMPLE << _SHIFT
+        focal, column, row = (
+            unit * camera.focal,
+            unit * camera.vanish_x,
+            unit * camera.horizon,
+        )
+        top = camera.above_road
+        return np.array(
+            [
+                (int(column + x * focal / z), int(row + (top - y) * focal / z))
+                for x, y, z in points
+            ],
+            np.int32,
+        )
 
     def polygon(self, surface: int, colour: Colour, points: Sequence[Point]) -> None:
         """Fill a polygon given by world points."""
@@ -192,13 +221,14 @@ class Canvas:
     ) -> None:
         """Draw an upright ellipse; radii (and the outline's width) in metres."""
         scale = SUPERSAMPLE * self.camera.focal / centre[2]
-        middle = self._fixed((centre,))[0]
-        axes = tuple(max(8, int(r * scale * (1 << _SHIFT))) for r in radii)
+        fine = scale * (1 << _SHIFT)
+        column, row = self.camera.project(centre)
+        unit = SUPERSAMPLE << _SHIFT
         thickness = max(SUPERSAMPLE, round(outline * scale)) if outline else -1
         cv2.ellipse(
             self.pixels,
-            (int(middle[0]), int(middle[1])),
-            axes,
+            (int(column * unit), int(row * unit)),
+            (max(8, int(radii[0] * fine)), max(8, int(radii[1] * fine))),
             0,
             0,
             360,

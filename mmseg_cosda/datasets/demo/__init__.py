@@ -1,0 +1,1 @@
+"""The painters behind the demo streets: numpy and OpenCV, no files."""
