@@ -2,7 +2,8 @@
 
 Every part is registered in ``mmseg.registry``. A config that inherits ours as
 ``mmseg_cosda::...`` is marked by mmengine with our scope, and it looks for registries
-of that scope; these are empty and hand every name on to the host's.
+of that scope; these are empty and hand every name on to the host's. The host fills
+its own on first use in its own scope alone, so it is told to here.
 """
 
 from __future__ import annotations
@@ -18,3 +19,6 @@ REGISTRIES: dict[str, Registry] = {
     for constant, parent in vars(host_registry).items()
     if isinstance(parent, Registry)
 }
+
+for registry in REGISTRIES.values():
+    registry.parent.import_from_location()
