@@ -56,6 +56,6 @@ setup(
         ],
         "plots": PLOTS,
         # setuptools: a test builds the wheel.
-        "tests": [*PLOTS, "mypy", "pytest", "pytest-xdist", "ruff", "setuptools>=70.1"],
+        "tests": [*PLOTS, "mypy", "pytest", "ruff", "setuptools>=70.1"],
     },
 )
