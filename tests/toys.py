@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import mmseg_cosda  # noqa: F401  (registers what the configs name)
 import torch
+from mmengine.config import ConfigDict
 from mmengine.model import BaseModule
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
@@ -13,6 +13,8 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
+
+import mmseg_cosda  # noqa: F401  (registers what the configs name)
 
 CLASSES = 4
 
@@ -41,6 +43,14 @@ class ToyHead(BaseDecodeHead):
 
     def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
         return self.cls_seg(inputs[self.in_index])
+
+
+@MODELS.register_module()
+class OwnLossHead(ToyHead):
+    """A head that computes its loss in its own way."""
+
+    def loss(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+        return {}
 
 
 def preprocessor() -> dict[str, Any]:
@@ -131,4 +141,4 @@ def batch(
 def build(seed: int = 0, **options: Any) -> Any:
     init_default_scope("mmseg")
     torch.manual_seed(seed)
-    return MODELS.build(segmentor_config(**options))
+    return MODELS.build(ConfigDict(segmentor_config(**options)))

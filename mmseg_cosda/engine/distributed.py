@@ -108,15 +108,19 @@ def _buckets(gradients: list[Tensor]) -> list[list[Tensor]]:
 
 
 @torch.no_grad()
-def gather_rows(rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def gather_rows(
+    rows: Tensor, labels: Tensor, num_classes: int
+) -> tuple[Tensor, Tensor]:
     """Concatenate the rows of all ranks in rank order; alone, return the input.
 
-    The number of rows differs per rank: they travel padded to the largest number,
-    the padding with the label -1, which every queue ignores.
+    Rows without a class stay behind. The number of the others differs per rank: they
+    travel padded to the largest number, the padding with the label -1, which every
+    queue ignores.
 
     Args:
         rows: (N, K) features.
-        labels: (N,) int64.
+        labels: (N,) int64; rows outside [0, C) have no class.
+        num_classes: C.
 
     Returns:
         Rows and labels of all ranks, the same on each.
@@ -126,6 +130,8 @@ def gather_rows(rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     world_size = dist.get_world_size()
     if world_size == 1:
         return rows, labels
+    kept = (labels >= 0) & (labels < num_classes)
+    rows, labels = rows[kept], labels[kept]
     budget = torch.tensor([len(rows)], device=rows.device)
     dist.all_reduce(budget, op=dist.ReduceOp.MAX)
     padding = int(budget) - len(rows)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from mmengine.dist import get_rank
 from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
@@ -30,17 +29,17 @@ class Phase:
 
 
 def current_step_seed() -> int | None:
-    """Return the seed of this iteration and rank, None outside a Runner.
+    """Return the seed of this iteration, None outside a Runner.
 
     Returns:
-        A function of (run seed, iteration, rank), so that what is random in a step
-        is the same whether or not the run was resumed.
+        A function of (run seed, iteration), the same on all ranks, so that what is
+        random in a step is the same whether or not the run was resumed.
     """
     hub = MessageHub.get_current_instance()
     seed, iteration = hub.get_info("seed"), hub.get_info("iter")
     if seed is None or iteration is None:
         return None
-    return derive_seed(int(seed), int(iteration), get_rank())
+    return derive_seed(int(seed), int(iteration))
 
 
 def train_on_phases(

@@ -6,12 +6,13 @@ from mmseg_cosda.models.backbones import FCNVGG, DeepLabResNet
 from mmseg_cosda.models.data_preprocessor import UDADataPreprocessor
 from mmseg_cosda.models.decode_heads import DeepLabV2Head, FCN8sHead
 from mmseg_cosda.models.discriminators import FCDiscriminator
-from mmseg_cosda.models.losses import AdversarialLoss
+from mmseg_cosda.models.losses import AdversarialLoss, ClassWiseCosineLoss
 from mmseg_cosda.models.segmentors import UDAEncoderDecoder
 
 __all__ = [
     "FCNVGG",
     "AdversarialLoss",
+    "ClassWiseCosineLoss",
     "DeepLabResNet",
     "DeepLabV2Head",
     "FCDiscriminator",

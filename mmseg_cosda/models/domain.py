@@ -20,8 +20,9 @@ class DomainBatch:
         image_size: (H, W) of the network's input, pixels.
         align_corners: How the decode head's logits are upsampled.
         ignore_index: The label that no class has.
-        step_seed: A function of (run seed, iteration, rank); whatever is random
-            in a step is derived from it, so that resuming is exact.
+        step_seed: A function of (run seed, iteration), the same on all ranks;
+            whatever is random in a step is derived from it, the rank and the image,
+            so that resuming is exact.
     """
 
     features: Mapping[str, Tensor]

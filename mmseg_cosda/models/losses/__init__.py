@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from mmseg_cosda.models.losses.adversarial_loss import AdversarialLoss
+from mmseg_cosda.models.losses.class_wise_cosine_loss import ClassWiseCosineLoss
 
-__all__ = ["AdversarialLoss"]
+__all__ = ["AdversarialLoss", "ClassWiseCosineLoss"]

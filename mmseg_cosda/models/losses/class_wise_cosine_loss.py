@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from mmengine.dist import get_rank
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
@@ -15,11 +16,11 @@ from mmseg_cosda.models.functional import (
     augment_pseudo_labels,
     class_wise_cosine_loss_from_blocks,
     class_wise_cosine_loss_with_statistics,
-    resize_labels,
     split_source,
 )
-from mmseg_cosda.models.losses.cosine_taps import CosineTap, build_taps
-from mmseg_cosda.models.memory import ClassFeatureQueue
+from mmseg_cosda.models.losses.cosine_taps import build_taps
+from mmseg_cosda.models.memory import ClassFeatureQueue, random_subset
+from mmseg_cosda.randomness import derive_seed
 
 
 @MODELS.register_module()
@@ -177,19 +178,22 @@ class ClassWiseCosineLoss(nn.Module):
         }
 
     def _all(self) -> list[ClassFeatureQueue]:
-        return [queue for queue in self.queues.values()]  # type: ignore[misc]
+        return list(self.queues.values())  # type: ignore[arg-type]
 
     def _enqueue(
         self, name: str, feature: Tensor, labels: Tensor, step_seed: int
     ) -> None:
-        """Enqueue the images of all ranks in order; each draws its own subset."""
-        queue = self.queues[name]
-        generator = None
-        if self.enqueue_limit is not None:
-            generator = torch.Generator(feature.device).manual_seed(step_seed)
-        for rows, label in zip(_rows(feature), labels, strict=True):
-            gathered = gather_rows(rows, label.flatten())
-            queue.enqueue(*gathered, limit=self.enqueue_limit, generator=generator)
+        """Enqueue the images of all ranks in order, the same on each rank."""
+        first = get_rank() * len(feature)
+        for index, rows in enumerate(_rows(feature)):
+            label = labels[index].flatten()
+            if self.enqueue_limit is not None:
+                generator = torch.Generator(feature.device)
+                generator.manual_seed(derive_seed(step_seed, first + index))
+                label = random_subset(
+                    label, self.num_classes, self.enqueue_limit, generator
+                )
+            self.queues[name].enqueue(*gather_rows(rows, label, self.num_classes))
 
     def _blocks(self, feature: Tensor, labels: Tensor) -> list[Tensor]:
         """Split one source image's unit features (K, h, w) by class."""

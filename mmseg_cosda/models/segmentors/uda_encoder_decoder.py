@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from mmengine.dist import get_rank
 from mmseg.models import EncoderDecoder
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from mmseg_cosda.engine.phases import Phase, current_step_seed, train_on_phases
 from mmseg_cosda.models.domain import Alignment, DomainBatch
 from mmseg_cosda.models.taps import check_taps, record_taps
+from mmseg_cosda.randomness import derive_seed
 
 Losses = dict[str, Tensor]
 
@@ -263,7 +265,8 @@ class UDAEncoderDecoder(EncoderDecoder):
         """
         seed = current_step_seed()
         if seed is not None:
-            torch.manual_seed(seed)  # dropout: derived, so that resuming is exact
+            # Dropout: derived, so that resuming is exact.
+            torch.manual_seed(derive_seed(seed, get_rank()))
         batch = self.data_preprocessor(data, True)
         return train_on_phases(
             model, self.parse_losses, self.phases(**batch), optim_wrapper, before_step

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from mmengine.config import ConfigDict
 from mmengine.optim import OptimWrapper
 from mmseg.models import EncoderDecoder
 from mmseg.registry import MODELS
-from mmseg_cosda.engine.phases import Phase, train_on_phases
-from toys import batch, build, cosine_config, head_config, segmentor_config
 from torch import Tensor, nn
+from toys import batch, build, cosine_config, head_config, segmentor_config
+
+from mmseg_cosda.engine.phases import Phase, train_on_phases
 
 COSINE: dict[str, Any] = dict(alignments=dict(cosine=cosine_config()))
 
@@ -175,7 +177,7 @@ def test_prediction_and_checkpoint_are_the_hosts() -> None:
     model = build(**COSINE).eval()
     config = segmentor_config(type="EncoderDecoder")
     config["data_preprocessor"] = config["data_preprocessor"]["target"]
-    host = MODELS.build(config).eval()
+    host = MODELS.build(ConfigDict(config)).eval()
     assert isinstance(host, EncoderDecoder)
     keys = host.load_state_dict(model.state_dict(), strict=False)
     assert keys.missing_keys == []
@@ -191,12 +193,12 @@ def test_none_removes_an_alignment() -> None:
 
 
 def test_wrong_parts_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"alignments\.x: Identity is no alignment"):
-        build(alignments=dict(x=dict(type="mmseg.Identity")))
+    with pytest.raises(ValueError, match=r"alignments\.x: ToyBackbone is no alignment"):
+        build(alignments=dict(x=dict(type="ToyBackbone")))
     taps = dict(a=dict(feature="backbone.layer9", channels=6, threshold=0.5))
     with pytest.raises(ValueError, match="there is no 'layer9'"):
         build(alignments=dict(cosine=cosine_config(taps=taps)))
-    head = dict(type="PointHead", in_channels=[6], in_index=[0], channels=6, num_classes=4)
+    head = head_config(type="OwnLossHead")
     with pytest.raises(ValueError, match="computes its loss in an own way"):
         build(decode_head=head)
 
@@ -207,9 +209,10 @@ def test_wrong_batches_are_refused() -> None:
         model.data_preprocessor({"source": batch()["source"]}, True)
     with pytest.raises(ValueError, match="use DomainPairDataset"):
         model.loss(torch.zeros(1, 3, 16, 32), [])
+    unlabelled = {"source": batch()["target"], "target": batch()["target"]}
+    inputs = model.data_preprocessor(unlabelled, True)
     with pytest.raises(ValueError, match="source domain has no labels"):
-        data = {"source": batch()["target"], "target": batch()["target"]}
-        model.loss(**model.data_preprocessor(data, True))
+        model.loss(**inputs)
 
 
 def test_channels_that_do_not_match_are_refused() -> None:
