@@ -117,7 +117,7 @@ def paint_pole(
     colour = look.colour("pole")
     height = uniform(rng, 5.0, 7.5)
     arm = -math.copysign(uniform(rng, 0.8, 1.8), x)
-    canvas.line(surface, colour, (x, 0, z), (x, height, z), 0.17)
+    canvas.line(surface, colour, (x, 0, z), (x, height, z), 0.2)
     canvas.line(surface, colour, (x, height, z), (x + arm, height + 0.25, z), 0.1)
     canvas.ellipse(surface, tint(colour, 1.3), (x + arm, height + 0.2, z), (0.35, 0.12))
     tip = x + sun * height

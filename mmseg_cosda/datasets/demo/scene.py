@@ -67,7 +67,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
             storeys=(2.5, 8.0),
             green=0.22,
             trees=1.2,
-            people=0.9,
+            people=1.0,
             cars=0.8,
         ),
         "target": Layout(
@@ -77,7 +77,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
             storeys=(2.0, 6.0),
             green=0.32,
             trees=1.7,
-            people=0.8,
+            people=1.0,
             cars=1.0,
         ),
     }
@@ -195,13 +195,13 @@ class _Crowd:
         for _ in range(rng.poisson(layout.trees)):
             self.place(paint_tree, aside(0.8, 1.1), (9.0, 60.0))
         for _ in range(rng.poisson(1.0)):
-            self.place(paint_pole, aside(0.4, 0.7), (7.0, 45.0))
+            self.place(paint_pole, aside(0.4, 0.7), (6.0, 30.0))
         for _ in range(rng.poisson(0.7)):
             self.place(paint_sign, aside(0.4, 1.2), (6.0, 26.0))
         for _ in range(rng.poisson(0.65)):
             self.place(paint_bicycle, aside(0.9, inner), (5.0, 18.0))
         for _ in range(rng.poisson(layout.people)):
-            self.place(paint_person, aside(0.4, inner), (5.0, 26.0))
+            self.place(paint_person, aside(0.4, inner), (4.5, 18.0))
         z = uniform(rng, 5.5, 18.0)
         for _ in range(rng.poisson(layout.cars)):
             self.place(paint_car, edge - side * 1.05, (z, z), side < 0)
@@ -212,7 +212,7 @@ class _Crowd:
         rng, street = self.rng, self.street
         if rng.random() < 0.25:
             x = uniform(rng, street.left, street.right)
-            self.place(paint_person, x, (8.0, 25.0))
+            self.place(paint_person, x, (7.0, 20.0))
         lane = 0.19 * (street.right - street.left)
         middle = 0.5 * (street.left + street.right)
         for x, oncoming in ((middle + lane, False), (middle - lane, True)):

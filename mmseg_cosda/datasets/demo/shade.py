@@ -89,7 +89,7 @@ def picture(canvas: Canvas, look: Look, rng: np.random.Generator) -> UInt8:
     if photo.haze_per_metre:
         air = 1.0 - np.exp(-photo.haze_per_metre * depth)
         air[kind == Texture.SKY] = 0.0
-        image += air[..., None] * (np.float32(photo.haze_colour) - image)
+        image += air[..., None] * (np.array(photo.haze_colour, np.float32) - image)
     return _photograph(image, photo, rng)
 
 
@@ -138,7 +138,8 @@ def _sky(image: Float32, look: Look, kind: UInt8, rng: np.random.Generator) -> N
     """Paint the sky: a gradient, and clouds."""
     height, width = kind.shape
     top, low, cloud = (
-        np.float32(look.colour(name)) for name in ("sky_top", "sky_low", "cloud")
+        np.array(look.colour(name), np.float32)
+        for name in ("sky_top", "sky_low", "cloud")
     )
     shift = rng.random(2) * _TILE
     row, column = np.nonzero(kind == Texture.SKY)
@@ -180,7 +181,7 @@ def _photograph(image: Float32, photo: Photo, rng: np.random.Generator) -> UInt8
     height, width = image.shape[:2]
     if photo.contrast != 1.0 or photo.brightness:
         image = (image - 128.0) * photo.contrast + (128.0 + photo.brightness)
-    image = image * np.float32(photo.white_balance)
+    image = image * np.array(photo.white_balance, np.float32)
     if photo.vignette:
         rows = np.linspace(-1, 1, height, dtype=np.float32)[:, None] ** 2
         columns = np.linspace(-1, 1, width, dtype=np.float32)[None, :] ** 2

@@ -1,11 +1,13 @@
 """Transforms the host lacks."""
 
 from mmseg_cosda.datasets.transforms.check_labels import CheckLabels
+from mmseg_cosda.datasets.transforms.demo_street import LoadDemoStreet
 from mmseg_cosda.datasets.transforms.raw_ids import RawIdsToTrainIds
 from mmseg_cosda.datasets.transforms.resize import ResizePIL
 
 __all__ = [
     "CheckLabels",
+    "LoadDemoStreet",
     "RawIdsToTrainIds",
     "ResizePIL",
 ]
