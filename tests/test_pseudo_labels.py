@@ -151,12 +151,14 @@ def test_clipped_bins_keep_the_same_pixels(cap: float, comparison: str) -> None:
 
 def test_probabilities_are_upsampled_not_logits() -> None:
     logits = torch.tensor([[[[4.0, 0.0]], [[0.0, 0.0]]]])  # (1, 2, 1, 2)
-    result = upsampled_probabilities(logits, (1, 3), align_corners=True)
     left, right = 1 / (1 + np.exp(-4)), 0.5
-    np.testing.assert_allclose(
-        result[0, 0, 0].numpy(), [left, (left + right) / 2, right], rtol=1e-6
-    )
-    # Interpolated logits would give sigmoid(2) = 0.881 in the middle, not 0.741.
+    for align_corners, weights in (
+        (True, [1, 2 / 3, 1 / 3, 0]),
+        (False, [1, 3 / 4, 1 / 4, 0]),
+    ):
+        result = upsampled_probabilities(logits, (1, 4), align_corners)
+        expected = [w * left + (1 - w) * right for w in weights]
+        np.testing.assert_allclose(result[0, 0, 0].numpy(), expected, rtol=1e-6)
     same = upsampled_probabilities(logits, (1, 2), align_corners=False)
     np.testing.assert_allclose(same.numpy(), logits.softmax(1).numpy())
 
@@ -223,7 +225,7 @@ def test_the_picture_shows_every_class_and_is_reproducible() -> None:
     ):
         assert text in picture.decode()
     assert draw_report(report, "png").startswith(b"\x89PNG")
-    with pytest.raises(ValueError, match=r"\.txt"):
+    with pytest.raises(ValueError, match="suffix 'txt'"):
         draw_report(report, "txt")
 
 

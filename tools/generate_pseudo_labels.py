@@ -16,7 +16,7 @@ from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.files import atomic_write
 from mmseg_cosda.launch import ConfigOption
 from mmseg_cosda.pseudo_labels.generation import PseudoLabelGenerator, generate
-from mmseg_cosda.pseudo_labels.picture import draw_report
+from mmseg_cosda.pseudo_labels.picture import check_format, draw_report
 from mmseg_cosda.pseudo_labels.settings import COMPARISONS, Settings, content_digest
 from mmseg_cosda.pseudo_labels.sources import (
     TargetImages,
@@ -69,6 +69,7 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     add("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     add("--batch-size", type=int, default=1, help="images per forward (1)")
     add("--workers", type=int, default=2, help="processes that load images (2)")
+    add("--picture", help="picture of the report, .svg, .png, .pdf (DIR/report.svg)")
     add("--overwrite", action="store_true", help="replace other pseudo-labels in DIR")
     add("--cfg-options", nargs="+", action=ConfigOption, help="changes of the config")
     return parser.parse_args(args)
@@ -122,11 +123,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return generate(generator, manifest, args.overwrite)
 
 
-def show(report: dict[str, Any], out: Path) -> None:
-    """Draw the report into the folder, and say in a line where all is."""
-    picture = out / "report.svg"
+def show(report: dict[str, Any], out: Path, picture: Path) -> None:
+    """Draw the report, and say in a line where all is."""
     with atomic_write(picture) as file:
-        file.write(draw_report(report))
+        file.write(draw_report(report, picture.suffix[1:]))
     share = 100 * (report["share_kept"] or 0.0)
     print(
         f"{report['images']} pseudo-labels in {out}, {share:.1f} % of the pixels kept; "
@@ -137,13 +137,15 @@ def show(report: dict[str, Any], out: Path) -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Run the tool."""
     parsed = parse_args(args)
+    picture = Path(parsed.picture or Path(parsed.out, "report.svg"))
+    check_format(picture.suffix[1:])
     distributed = int(os.environ.get("WORLD_SIZE", "1")) > 1
     if distributed:  # only counts are exchanged: gloo, with GPUs too
         torch.distributed.init_process_group("gloo")
     try:
         report = run(parsed)
         if dist.is_main_process():
-            show(report, Path(parsed.out))
+            show(report, Path(parsed.out), picture)
     finally:
         if distributed:
             torch.distributed.destroy_process_group()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ from mmseg_cosda.pseudo_labels.spool import REPORT, Prediction, Spool, clip_bins
 from mmseg_cosda.pseudo_labels.statistics import PseudoLabelStatistics, kept_from
 
 _IN_FLIGHT = 8  # images between inference and disk: bounds the memory
-_WRITERS = 2  # threads that compress and write beside inference
+_WRITERS = min(4, os.cpu_count() or 1)  # threads that compress beside inference
 
 
 class PseudoLabelGenerator:

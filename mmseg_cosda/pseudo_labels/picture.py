@@ -19,24 +19,39 @@ PANELS = (
 """Figure per class of the report, its title, its colour."""
 
 
+FORMATS = ("svg", "png", "pdf")
+
+
+def check_format(suffix: str) -> None:
+    """Refuse another format of pictures.
+
+    Raises:
+        ValueError: If ``suffix`` is not one of ``FORMATS``.
+    """
+    if suffix not in FORMATS:
+        raise ValueError(
+            f"a picture cannot have the suffix {suffix!r}; take one of "
+            f"{', '.join(FORMATS)}"
+        )
+
+
 def draw_report(report: dict[str, Any], suffix: str = "svg") -> bytes:
     """Draw the figures of each class side by side.
 
     Args:
         report: As in ``report.json``.
-        suffix: Format of the picture: svg, png, pdf.
+        suffix: Format of the picture: one of ``FORMATS``.
 
     Returns:
         The file's content; the same for the same report.
 
     Raises:
-        ValueError: If matplotlib has no such format.
+        ValueError: If the format is another.
     """
     classes = report["classes"]
     panels = [panel for panel in PANELS if panel[0] in classes[0]]
+    check_format(suffix)
     figure = Figure(figsize=(2.1 + 2.1 * len(panels), 1.4 + 0.27 * len(classes)))
-    if suffix not in figure.canvas.get_supported_filetypes():
-        raise ValueError(f"a picture cannot be a .{suffix}; take .svg, .png or .pdf")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axis, (key, title, color) in zip(axes, panels, strict=True):
         _draw_panel(axis, [entry[key] for entry in classes], title, color)

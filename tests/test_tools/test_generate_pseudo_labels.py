@@ -185,10 +185,12 @@ def test_interrupted_in_inference_it_goes_on(
         with pytest.raises(PowerCutError):
             generate(project, *options)
     assert not list(project.out.rglob("*.png"))
+    done = sorted((project.out / ".unfinished").glob("*.gz"))
+    done[-1].unlink()  # a batch of which a part was written is predicted again
     with monkeypatch.context() as patch:
         calls = count_forwards(patch)
         generate(project, *options)
-    assert len(calls) == -(-7 // int(batch_size)) - 2
+    assert len(calls) == -(-7 // int(batch_size)) - 2 + 1
     assert files(project.out) == whole
 
 
@@ -207,8 +209,10 @@ def test_interrupted_while_writing_it_goes_on(
     generate(project)
     assert not calls
     assert files(project.out) == whole
-    generate(project)  # complete: nothing is done again
+    picture = project.root / "pictures" / "report.png"
+    generate(project, "--picture", str(picture))  # complete: only drawn again
     assert not calls
+    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def environment() -> dict[str, str]:
@@ -302,6 +306,7 @@ def test_full_resolution_logits_are_taken_as_they_are(project: Project) -> None:
 @pytest.mark.parametrize(
     ("options", "match"),
     [
+        (["--picture", "report.txt"], "take one of svg, png, pdf"),
         (["--quantile", "2"], r"quantile=2.0 must lie in \[0, 1\]"),
         (["--device", "cuda:77"], "--device cuda:77: this machine has no such device"),
         (
