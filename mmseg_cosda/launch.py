@@ -47,7 +47,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         parser: A parser that already has ``config``.
     """
     parser.add_argument(
-        "--work-dir", help="folder of logs and results; default work_dirs/CONFIG_NAME"
+        "--work-dir", help="folder of logs and results; default work_dirs/FOLDER/CONFIG_NAME"
     )
     parser.add_argument(
         "--cfg-options",
@@ -94,8 +94,31 @@ def read_config(options: argparse.Namespace) -> Config:
     if options.work_dir is not None:
         cfg.work_dir = options.work_dir
     elif cfg.get("work_dir") is None:
-        cfg.work_dir = str(Path("work_dirs", path.stem))
+        cfg.work_dir = str(default_work_dir(path))
     return cfg
+
+
+def default_work_dir(config: Path) -> Path:
+    """Return the folder of a config's results when none is named.
+
+    Configs of several methods share a name: below a folder ``configs`` the whole
+    path counts, elsewhere the file's name, as with the host's script.
+
+    Args:
+        config: The config's file.
+
+    Returns:
+        A folder under ``work_dirs``.
+
+    Examples:
+        >>> print(default_work_dir(Path("configs/cosda/deeplabv2_demo.py")))
+        work_dirs/cosda/deeplabv2_demo
+        >>> print(default_work_dir(Path("mine.py")))
+        work_dirs/mine
+    """
+    parts = config.resolve().with_suffix("").parts
+    start = max((i for i, part in enumerate(parts) if part == "configs"), default=-2)
+    return Path("work_dirs", *parts[start + 1 :])
 
 
 def use_mixed_precision(cfg: Config) -> None:

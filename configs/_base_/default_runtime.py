@@ -10,6 +10,16 @@ default_hooks = dict(
     timer=dict(type="IterTimerHook"),
     logger=dict(type="LoggerHook", interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type="ParamSchedulerHook"),
+    # The last and the best are both kept; a file is whole or absent.
+    checkpoint=dict(
+        type="CheckpointHook",
+        by_epoch=False,
+        interval=2000,
+        max_keep_ckpts=2,
+        save_best="mIoU",
+        rule="greater",
+        backend_args=dict(backend="atomic_local"),
+    ),
     sampler_seed=dict(type="DistSamplerSeedHook"),
     visualization=dict(type="SegVisualizationHook"),
 )
@@ -17,6 +27,7 @@ vis_backends = [dict(type="LocalVisBackend")]
 visualizer = dict(
     type="SegLocalVisualizer", vis_backends=vis_backends, name="visualizer"
 )
+custom_hooks = [dict(type="AlignmentReportHook", interval=500)]
 model_wrapper_cfg = dict(type="UDADistributedDataParallel")
 randomness = dict(seed=0)
 log_processor = dict(by_epoch=False)

@@ -92,8 +92,12 @@ class DomainPairDataset(Dataset):
             raise ValueError(
                 f"seed={seed} of train_dataloader.dataset: must not be negative"
             )
-        self.source: Any = DATASETS.build(source) if isinstance(source, dict) else source
-        self.target: Any = DATASETS.build(target) if isinstance(target, dict) else target
+        self.source: Any = (
+            DATASETS.build(source) if isinstance(source, dict) else source
+        )
+        self.target: Any = (
+            DATASETS.build(target) if isinstance(target, dict) else target
+        )
         self._check_domains()
         # The Runner seeds torch before it builds a dataset.
         self.seed = torch.initial_seed() % 2**63 if seed is None else seed

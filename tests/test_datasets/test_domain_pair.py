@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import InfiniteSampler
-from mmseg_cosda.datasets.domain_pair import DomainPairDataset, EpochPermutation
 from torch.utils.data import DataLoader, Dataset
+
+from mmseg_cosda.datasets.domain_pair import DomainPairDataset, EpochPermutation
 
 
 class Numbers(Dataset):  # type: ignore[type-arg]

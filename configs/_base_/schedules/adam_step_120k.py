@@ -9,13 +9,3 @@ optim_wrapper = dict(
 )
 param_scheduler = [dict(type="StepLR", step_size=50_000, gamma=0.1, by_epoch=False)]
 train_cfg = dict(type="IterBasedTrainLoop", max_iters=120_000, val_interval=2000)
-default_hooks = dict(
-    checkpoint=dict(
-        type="CheckpointHook",
-        by_epoch=False,
-        interval=2000,
-        max_keep_ckpts=2,
-        save_best="mIoU",
-        rule="greater",
-    )
-)

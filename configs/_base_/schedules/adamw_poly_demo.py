@@ -8,13 +8,4 @@ param_scheduler = [
     dict(type="PolyLR", eta_min=0.0, power=0.9, begin=0, end=400, by_epoch=False)
 ]
 train_cfg = dict(type="IterBasedTrainLoop", max_iters=400, val_interval=200)
-default_hooks = dict(
-    checkpoint=dict(
-        type="CheckpointHook",
-        by_epoch=False,
-        interval=200,
-        max_keep_ckpts=1,
-        save_best="mIoU",
-        rule="greater",
-    )
-)
+default_hooks = dict(checkpoint=dict(interval=200))

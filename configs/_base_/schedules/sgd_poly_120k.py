@@ -12,13 +12,3 @@ param_scheduler = [
     dict(type="PolyLR", eta_min=0.0, power=0.9, begin=0, end=250_000, by_epoch=False)
 ]
 train_cfg = dict(type="IterBasedTrainLoop", max_iters=max_iters, val_interval=2000)
-default_hooks = dict(
-    checkpoint=dict(
-        type="CheckpointHook",
-        by_epoch=False,
-        interval=2000,
-        max_keep_ckpts=2,
-        save_best="mIoU",
-        rule="greater",
-    )
-)

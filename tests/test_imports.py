@@ -1,0 +1,78 @@
+"""The rules of the house on who may import whom."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "mmseg_cosda"
+
+
+def imports(path: Path) -> set[str]:
+    """Names of the modules that a file imports, outside the standard library."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    return {n for n in names if n.split(".")[0] not in sys.stdlib_module_names}
+
+
+def closure(module: str) -> set[str]:
+    """Modules that a module of ours reaches through our own modules."""
+    seen: set[str] = set()
+    todo = [module]
+    while todo:
+        name = todo.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        path = PACKAGE.parent / (name.replace(".", "/") + ".py")
+        if path.is_file():
+            todo += imports(path)
+    return seen
+
+
+@pytest.mark.parametrize("module", ["functional", "memory"])
+def test_the_maths_imports_torch_alone(module: str) -> None:
+    reached = closure(f"mmseg_cosda.models.{module}")
+    foreign = {name.split(".")[0] for name in reached} - {"torch", "mmseg_cosda"}
+    assert foreign == set()
+
+
+def test_the_memory_knows_no_loss() -> None:
+    reached = closure("mmseg_cosda.models.memory")
+    assert not any(
+        "loss" in name or "functional" in name[6:]
+        for name in reached - {"torch.nn.functional"}
+    )
+
+
+@pytest.mark.parametrize("folder", ["datasets", "evaluation"])
+def test_data_imports_nothing_from_models(folder: str) -> None:
+    for path in (PACKAGE / folder).rglob("*.py"):
+        assert not any("mmseg_cosda.models" in name for name in imports(path)), path
+
+
+def test_losses_know_neither_samples_nor_segmentors() -> None:
+    for path in (PACKAGE / "models" / "losses").glob("*.py"):
+        names = imports(path)
+        assert not any("structures" in n or "segmentors" in n for n in names), path
+
+
+@pytest.mark.parametrize("folder", ["backbones", "decode_heads"])
+def test_backbones_and_heads_never_hear_of_a_target(folder: str) -> None:
+    for path in (PACKAGE / "models" / folder).glob("*.py"):
+        assert "target" not in path.read_text().lower(), path
+
+
+@pytest.mark.parametrize("folder", ["models", "pseudo_labels", "evaluation", "engine"])
+def test_the_ignore_index_is_written_once(folder: str) -> None:
+    for path in (PACKAGE / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and type(node.value) is int:
+                assert node.value != 255, f"{path}:{node.lineno}"
