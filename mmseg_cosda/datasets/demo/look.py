@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -23,18 +25,48 @@ def tint(colour: Colour, factor: float) -> Colour:
 
 @dataclass(frozen=True)
 class Photo:
-    """What lens, sensor and air do to a picture; zeros and ones do nothing."""
+    """What lens, sensor and air do to a picture; the defaults do nothing.
+
+    Args:
+        texture: Strength of the surfaces' textures.
+        haze_per_metre: How fast things fade into the haze.
+        haze_colour: RGB.
+        shadow: Share of the light that a shadow takes.
+        contrast: Factor about middle grey.
+        brightness: Added grey levels.
+        white_balance: Factors of red, green and blue.
+        vignette: Share of the light that the corners lose.
+        blur: Deviation of the lens's Gaussian in pixels.
+        noise: Deviation of the sensor's noise in grey levels.
+    """
 
     texture: float = 0.0
     haze_per_metre: float = 0.0
     haze_colour: Colour = (255.0, 255.0, 255.0)
-    shadow: float = 0.42
+    shadow: float = 0.0
     contrast: float = 1.0
     brightness: float = 0.0
     white_balance: Colour = (1.0, 1.0, 1.0)
     vignette: float = 0.0
     blur: float = 0.0
     noise: float = 0.0
+
+
+PHOTO_RANGES: Mapping[str, tuple[float, float, float]] = MappingProxyType(
+    {
+        # effect: the game's value; least and greatest of the camera's
+        "texture": (0.0, 0.6, 0.9),
+        "haze_per_metre": (0.0, 0.001, 0.005),
+        "shadow": (0.42, 0.15, 0.42),
+        "contrast": (1.0, 0.84, 1.0),
+        "brightness": (0.0, -8.0, 12.0),
+        "warmth": (0.0, -0.06, 0.06),
+        "vignette": (0.0, 0.15, 0.40),
+        "blur": (0.0, 0.40, 0.70),
+        "noise": (0.0, 3.0, 6.5),
+    }
+)
+"""What the photographic effects of an image are drawn from."""
 
 
 class Look:
@@ -68,23 +100,15 @@ class Look:
         )
 
     def _draw_photo(self) -> Photo:
-        low = np.array([0.6, 0.001, 0.15, 0.80, -8.0, -0.06, 0.15, 0.40, 3.0])
-        high = np.array([1.0, 0.007, 0.42, 1.00, 12.0, 0.06, 0.40, 0.75, 7.0])
-        drawn = low + (high - low) * self._rng.random(len(low))
-        none = np.array([0.0, 0.0, 0.42, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
-        mixed = none + self.gap * (drawn - none)
-        texture, haze, shadow, contrast, bright, warm, vignette, blur, noise = (
-            float(value) for value in mixed
-        )
+        draws = self._rng.random(len(PHOTO_RANGES)).tolist()
+        mixed = {}
+        for draw, (name, (game, low, high)) in zip(
+            draws, PHOTO_RANGES.items(), strict=True
+        ):
+            mixed[name] = game + self.gap * (low + (high - low) * draw - game)
+        warmth = mixed.pop("warmth")
         return Photo(
-            texture=texture,
-            haze_per_metre=haze,
+            **mixed,
             haze_colour=self.colour("sky_low"),
-            shadow=shadow,
-            contrast=contrast,
-            brightness=bright,
-            white_balance=(1.0 + warm, 1.0, 1.0 - warm),
-            vignette=vignette,
-            blur=blur,
-            noise=noise,
+            white_balance=(1.0 + warmth, 1.0, 1.0 - warmth),
         )
