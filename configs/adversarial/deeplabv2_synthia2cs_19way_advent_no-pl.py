@@ -1,0 +1,3 @@
+# AdvEnt: the discriminator judges entropy maps.
+_base_ = ["./deeplabv2_synthia2cs_19way_no-pl.py"]
+model = dict(alignments=dict(adversarial=dict(input="entropy")))

@@ -1,0 +1,3 @@
+# AdvEnt: the discriminator judges entropy maps.
+_base_ = ["./fcn8s_gta2cs_no-pl.py"]
+model = dict(alignments=dict(adversarial=dict(input="entropy")))

@@ -1,0 +1,4 @@
+# Table 4, "w/o Class-wise Split": all target features against all features of the
+# current source image; neither process A nor B, hence no dictionary either.
+_base_ = ["../deeplabv2_gta2cs.py"]
+model = dict(alignments=dict(cosine=dict(class_wise=False)))

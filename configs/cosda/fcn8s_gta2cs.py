@@ -1,0 +1,6 @@
+# Eq. 12 on GTA5 -> Cityscapes (Table 2).
+_base_ = [
+    "../_base_/models/fcn8s_vgg16_cosine.py",
+    "../_base_/datasets/gta2cs_pl.py",
+    "../_base_/schedules/adam_step_120k.py",
+]

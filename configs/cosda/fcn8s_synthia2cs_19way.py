@@ -1,0 +1,6 @@
+# Eq. 12 on SYNTHIA -> Cityscapes, 19-way (Table 3).
+_base_ = [
+    "../_base_/models/fcn8s_vgg16_cosine_synthia.py",
+    "../_base_/datasets/synthia2cs_19way_pl.py",
+    "../_base_/schedules/adam_step_120k.py",
+]

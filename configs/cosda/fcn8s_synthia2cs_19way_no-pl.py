@@ -1,0 +1,6 @@
+# Eq. 11 on SYNTHIA -> Cityscapes, 19-way (Table 1).
+_base_ = [
+    "../_base_/models/fcn8s_vgg16_cosine_synthia.py",
+    "../_base_/datasets/synthia2cs_19way.py",
+    "../_base_/schedules/adam_step_120k.py",
+]

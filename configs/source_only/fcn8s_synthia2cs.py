@@ -1,0 +1,7 @@
+# Source-only on SYNTHIA -> Cityscapes: the target is never forwarded.
+_base_ = [
+    "../_base_/models/fcn8s_vgg16.py",
+    "../_base_/datasets/synthia2cs.py",
+    "../_base_/schedules/adam_step_120k.py",
+]
+model = dict(decode_head=dict(num_classes=16))

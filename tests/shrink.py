@@ -1,0 +1,115 @@
+"""Configs at toy size: the same parts, small enough for one training step."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from folders import make_cityscapes, make_gta5, make_synthia, save_ids, save_image
+from mmengine.config import Config, ConfigDict
+
+SIZE = (64, 32)  # (W, H); a discriminator needs 32
+CONFIGS = Path(__file__).parents[1] / "configs"
+# Channels of 'backbone[-1]', [-2] and [-3] of the reduced backbones.
+CHANNELS = {
+    "DeepLabResNet": (64, 32, 16),
+    "MobileNetV2": (32, 16, 8),
+    "FCNVGG": (8, 16, 8),
+}
+REDUCED: dict[str, dict[str, Any]] = {
+    "DeepLabResNet": dict(base_channels=2, stem_channels=2, depth=50),
+    "MobileNetV2": dict(widen_factor=0.1),
+    "FCNVGG": dict(base_channels=2, fc_channels=8),
+}
+
+
+def config_names() -> list[str]:
+    """Every config that a user can name, relative to configs/."""
+    names = (path.relative_to(CONFIGS) for path in CONFIGS.rglob("*.py"))
+    return sorted(str(name) for name in names if name.parts[0] != "_base_")
+
+
+def make_folders(root: Path) -> None:
+    """All datasets where the configs look for them, and pseudo-labels."""
+    width, height = SIZE
+    ids = np.arange(width * height).reshape(height, width) % 34
+    for images in ("images", "images_translated"):
+        make_gta5(root / "data/gta", ids)
+        for i in (1, 2):
+            save_image(root / f"data/gta/{images}/{i:05d}.png", 40, 24, i)
+    make_synthia(root / "data/synthia", ids % 23)
+    for i in (0, 1):
+        save_image(root / f"data/synthia/images_translated/{i:07d}.png", 40, 24, i)
+    make_cityscapes(root / "data/cityscapes", ids)
+    camvid = root / "data/torcs2camvid"
+    for part in ("source", "target/train", "target/val"):
+        for i in range(2):
+            save_image(camvid / part / f"images/{i}.jpg", width, height, i)
+            save_ids(camvid / part / f"labels/{i}.png", ids % 11)
+    pseudo = root / "work_dirs/pseudo_labels"
+    for task, names in {
+        "gta2cs": _cityscapes_names(root),
+        "synthia2cs": _cityscapes_names(root),
+        "synthia2cs_19way": _cityscapes_names(root),
+        "torcs2camvid": ["0", "1"],
+        "demo": ["target_train_00000", "target_train_00001"],
+    }.items():
+        for name in names:
+            save_ids(pseudo / task / f"{name}.png", ids % 10)
+
+
+def _cityscapes_names(root: Path) -> list[str]:
+    images = root / "data/cityscapes/leftImg8bit/train"
+    return [str(p.relative_to(images).with_suffix("")) for p in images.rglob("*.png")]
+
+
+def shrink(cfg: Config) -> Config:
+    """Reduce a config in place; what it is made of stays."""
+    _visit(cfg.model, _small_part)
+    channels = CHANNELS[cfg.model.backbone.type]
+    if cfg.model.decode_head.type == "FCN8sHead":
+        cfg.model.decode_head.in_channels = tuple(reversed(channels))
+    else:
+        cfg.model.decode_head.in_channels = channels[0]
+    for alignment in cfg.model.alignments.values():
+        for tap in alignment.get("taps", {}).values():
+            index = int(re.fullmatch(r"backbone\[(-\d)\]", tap.feature).group(1))  # type: ignore[union-attr]
+            tap.channels = channels[-index - 1]
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        loader.num_workers = 0
+        loader.persistent_workers = False
+        _visit(loader.dataset, _small_data)
+    cfg.train_cfg.max_iters = cfg.train_cfg.val_interval = 1
+    cfg.default_hooks.checkpoint = None
+    cfg.default_hooks.logger.interval = 1
+    return cfg
+
+
+def _visit(node: Any, change: Callable[[ConfigDict], None]) -> None:
+    if isinstance(node, dict):
+        change(node)  # type: ignore[arg-type]
+        for value in node.values():
+            _visit(value, change)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            _visit(value, change)
+
+
+def _small_part(part: ConfigDict) -> None:
+    kind = part.get("type")
+    if kind in REDUCED:
+        part.update(REDUCED[kind], init_cfg=None)
+    elif kind == "ClassWiseCosineLoss":
+        part.queue_size = 20
+    elif kind == "FCDiscriminator":
+        part.base_channels = 2
+
+
+def _small_data(part: ConfigDict) -> None:
+    if part.get("type") == "ResizePIL":
+        part["size"] = SIZE
+    elif part.get("type") == "DemoStreetsDataset":
+        part.update(length=2, image_size=SIZE)
