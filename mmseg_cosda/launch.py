@@ -47,7 +47,8 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         parser: A parser that already has ``config``.
     """
     parser.add_argument(
-        "--work-dir", help="folder of logs and results; default work_dirs/FOLDER/CONFIG_NAME"
+        "--work-dir",
+        help="folder of logs and results; default work_dirs/FOLDER/CONFIG_NAME",
     )
     parser.add_argument(
         "--cfg-options",

@@ -47,7 +47,7 @@ class EpochPermutation:
 
 
 @DATASETS.register_module()
-class DomainPairDataset(Dataset):
+class DomainPairDataset(Dataset[dict[str, Any]]):
     """A source sample and a target sample at each position.
 
     Which target meets which source, and every random transform of a sample, is a

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
+from torch.multiprocessing.spawn import spawn
 from toys import batch, build, cosine_config
 
 from mmseg_cosda.engine.distributed import UDADistributedDataParallel, gather_rows
@@ -65,7 +65,7 @@ def free_port() -> int:
 def test_two_processes_equal_one(
     tmp_path: Path, accumulate: int, limit: int | None
 ) -> None:
-    mp.spawn(worker, (free_port(), str(tmp_path), accumulate, limit), nprocs=2)  # type: ignore[no-untyped-call]
+    spawn(worker, (free_port(), str(tmp_path), accumulate, limit), nprocs=2)
     ranks = [torch.load(tmp_path / f"{rank}.pth") for rank in range(2)]
     single = segmentor(enqueue_limit=limit)
     train(single, single, None, accumulate)
@@ -90,7 +90,7 @@ def test_models_without_phases_are_refused() -> None:
 
 def test_gradients_of_one_rank_reach_the_other(tmp_path: Path) -> None:
     """A parameter without gradient on one rank must not let the ranks drift."""
-    mp.spawn(partial_gradients, (free_port(), str(tmp_path)), nprocs=2)  # type: ignore[no-untyped-call]
+    spawn(partial_gradients, (free_port(), str(tmp_path)), nprocs=2)
     for rank in range(2):
         used, unused = torch.load(tmp_path / f"{rank}.pth")
         assert used.tolist() == [[1.5]]

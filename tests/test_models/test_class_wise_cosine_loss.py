@@ -182,9 +182,9 @@ def test_the_enqueue_limit_holds_per_class_and_image() -> None:
     source = domain(5, size=3)
     module.on_source(source)
     literal.on_source(source)
-    counts = module.queues["last"].counts
+    counts = module.state_dict()["queues.last.counts"]
     assert counts.max() <= 3
-    assert (counts > 0).equal(literal.queues["last"].counts > 0)
+    assert (counts > 0).equal(literal.state_dict()["queues.last.counts"] > 0)
     again = loss_module(enqueue_limit=1)
     again.on_source(source)
     for name, value in module.state_dict().items():
@@ -211,7 +211,7 @@ def test_the_report_is_the_fill_of_each_class() -> None:
     module = loss_module()
     module.on_source(domain(1))
     fill = module.report()["queue_fill_last"]
-    assert torch.equal(fill, module.queues["last"].counts / 50)
+    assert torch.equal(fill, module.state_dict()["queues.last.counts"] / 50)
     assert fill.max() > 0
 
 

@@ -133,7 +133,7 @@ class ClassWiseCosineLoss(nn.Module):
                 ]
         if not self.use_queue:
             return {}
-        fills = [queue.counts.float().mean() / queue.capacity for queue in self._all()]
+        fills = [fill.mean() for fill in self.report().values()]
         return {"queue_fill": torch.stack(fills).mean()}
 
     def on_target(self, domain: DomainBatch) -> dict[str, Tensor]:
@@ -173,12 +173,14 @@ class ClassWiseCosineLoss(nn.Module):
     def report(self) -> dict[str, Tensor]:
         """Return the fill of each class's queue, in [0, 1], (C,) per tap."""
         return {
-            f"queue_fill_{name}": queue.counts.float() / queue.capacity
-            for name, queue in self.queues.items()
+            f"queue_fill_{name}": self._queue(name).counts / self._queue(name).capacity
+            for name in self.queues
         }
 
-    def _all(self) -> list[ClassFeatureQueue]:
-        return list(self.queues.values())  # type: ignore[arg-type]
+    def _queue(self, name: str) -> ClassFeatureQueue:
+        queue = self.queues[name]
+        assert isinstance(queue, ClassFeatureQueue)  # what __init__ has put there
+        return queue
 
     def _enqueue(
         self, name: str, feature: Tensor, labels: Tensor, step_seed: int
@@ -193,7 +195,7 @@ class ClassWiseCosineLoss(nn.Module):
                 label = random_subset(
                     label, self.num_classes, self.enqueue_limit, generator
                 )
-            self.queues[name].enqueue(*gather_rows(rows, label, self.num_classes))
+            self._queue(name).enqueue(*gather_rows(rows, label, self.num_classes))
 
     def _blocks(self, feature: Tensor, labels: Tensor) -> list[Tensor]:
         """Split one source image's unit features (K, h, w) by class."""
@@ -210,7 +212,7 @@ class ClassWiseCosineLoss(nn.Module):
         threshold = self.taps[name].threshold
         labels = labels.flatten()
         if self.use_queue:
-            queue, counts = self.queues[name].as_tensors()
+            queue, counts = self._queue(name).as_tensors()
             return class_wise_cosine_loss_with_statistics(
                 rows,
                 labels,

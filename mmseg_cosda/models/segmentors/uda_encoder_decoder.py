@@ -103,8 +103,9 @@ class UDAEncoderDecoder(EncoderDecoder):
 
     def _build_alignment(self, name: str, config: dict[str, Any]) -> nn.Module:
         place = f"model.alignments.{name}"
-        module = MODELS.build(config)
-        if not isinstance(module, Alignment):
+        module: Any = MODELS.build(config)
+        is_alignment: bool = isinstance(module, Alignment)
+        if not is_alignment:
             raise ValueError(
                 f"{place}: {type(module).__name__} is no alignment; it needs "
                 "feature_paths, on_source and on_target"
@@ -123,6 +124,10 @@ class UDAEncoderDecoder(EncoderDecoder):
             else:
                 heads["aux"] = auxiliary
         return heads
+
+    def _aligners(self) -> list[tuple[str, Any]]:
+        """The alignments by name, in the order of the config."""
+        return list(self.alignments.items())
 
     def _check_heads(self) -> None:
         for name, head in self._heads.items():
@@ -167,7 +172,7 @@ class UDAEncoderDecoder(EncoderDecoder):
                 "the source domain has no labels; add a label loading transform to "
                 "the pipeline of train_dataloader.dataset.source"
             )
-        for name, alignment in self.alignments.items():
+        for name, alignment in self._aligners():
             losses.update(_prefix(name, alignment.on_source(domain)))
         return losses
 
@@ -181,7 +186,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         if domain.labels is not None:
             coverage = (domain.labels != domain.ignore_index).float().mean()
             losses["target.coverage"] = coverage
-        for name, alignment in self.alignments.items():
+        for name, alignment in self._aligners():
             losses.update(_prefix(name, alignment.on_target(domain)))
         return losses
 
@@ -189,7 +194,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         self, name: str, inputs: Tensor, samples: list[Any]
     ) -> tuple[DomainBatch, Losses]:
         """Forward one domain; return what alignments see and the CE losses."""
-        paths = [p for a in self.alignments.values() for p in a.feature_paths]
+        paths = [path for _, each in self._aligners() for path in each.feature_paths]
         with record_taps(self, paths) as features:
             x = self.extract_feat(inputs)
             outputs = {key: head(x) for key, head in self._heads.items()}

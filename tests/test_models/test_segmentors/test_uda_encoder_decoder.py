@@ -142,7 +142,7 @@ def test_source_only_never_forwards_the_target() -> None:
 
 
 def test_target_bn_moves_the_statistics_and_no_gradient() -> None:
-    options = dict(backbone=dict(type="ToyBackbone", norm=True))
+    options: dict[str, Any] = dict(backbone=dict(type="ToyBackbone", norm=True))
     plain, control = build(**options), build(target_bn=True, **options)
     data = batch()
     expected, got = two_phases(plain, data), two_phases(control, data)
