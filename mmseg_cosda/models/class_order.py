@@ -14,16 +14,16 @@ class ClassOrder(NamedTuple):
 
     Args:
         rows: Index of each row, (N,) int64.
-        classes: Its class, C for those of no class, (N,) int64.
-        rank: Its place among the rows of its class, (N,) int64.
+        classes: Its class, C for those of no class, (N,) int32.
         starts: Where each class starts, (C + 1,) int64; the last entry is the number
             of rows of any class.
+        sizes: Rows of each class, (C,) int64.
     """
 
     rows: Tensor
     classes: Tensor
-    rank: Tensor
     starts: Tensor
+    sizes: Tensor
 
 
 def sort_by_class(labels: Tensor, num_classes: int) -> ClassOrder:
@@ -38,52 +38,45 @@ def sort_by_class(labels: Tensor, num_classes: int) -> ClassOrder:
 
     Examples:
         >>> order = sort_by_class(torch.tensor([1, 255, 0, 1]), 2)
-        >>> order.rows.tolist(), order.classes.tolist()
-        ([2, 0, 3, 1], [0, 1, 1, 2])
-        >>> order.rank.tolist(), order.starts.tolist()
-        ([0, 0, 1, 0], [0, 1, 3])
+        >>> order.rows.tolist(), order.classes.tolist(), order.starts.tolist()
+        ([2, 0, 3, 1], [0, 1, 1, 2], [0, 1, 3])
     """
-    labels = labels.long()
+    labels = labels.int()  # a radix sort's passes grow with the width of its keys
     known = (labels >= 0) & (labels < num_classes)
     classes, rows = torch.where(known, labels, num_classes).sort(stable=True)
-    every = torch.arange(num_classes + 1, device=labels.device)
+    every = torch.arange(num_classes + 1, dtype=torch.int32, device=labels.device)
     starts = torch.searchsorted(classes, every)
-    rank = torch.arange(len(labels), device=labels.device) - starts[classes]
-    return ClassOrder(rows, classes, rank, starts)
+    return ClassOrder(rows, classes, starts, starts.diff())
 
 
-def tile_by_class(
-    labels: Tensor, num_classes: int, length: int
-) -> tuple[Tensor, Tensor]:
-    """Cut rows into tiles of one class each, without a host sync.
+def tile_by_class(order: ClassOrder, length: int) -> tuple[Tensor, Tensor]:
+    """Cut sorted rows into tiles of one class each, without a host sync.
 
     Each class is padded to whole tiles; N // length + C tiles always suffice.
 
     Args:
-        labels: Class of each row, (N,) integers; rows outside [0, C) are left out.
-        num_classes: C.
+        order: The rows; those of no class are left out.
         length: Rows of a tile, B.
 
     Returns:
         The rows of each tile, (G, B) int64, N where padded, and its class, (G,).
 
     Examples:
-        >>> tile_by_class(torch.tensor([1, 255, 0, 1, 1]), 2, length=2)
+        >>> order = sort_by_class(torch.tensor([1, 255, 0, 1, 1]), 2)
+        >>> tile_by_class(order, length=2)
         (tensor([[2, 5], [0, 3], [4, 5], [5, 5]]), tensor([0, 1, 1, 1]))
     """
-    order = sort_by_class(labels, num_classes)
-    sizes = order.starts.diff()
-    tiles = (sizes + length - 1) // length
-    ends = tiles.cumsum(0)
-    index = torch.arange(len(labels) // length + num_classes, device=labels.device)
+    N, C, device = len(order.rows), len(order.sizes), order.rows.device
+    padded = (order.sizes + (length - 1)) // length * length
+    ends = padded.cumsum(0)  # of each class, in padded rows
+    grid = torch.arange((N // length + C) * length, device=device).view(-1, length)
     # Tiles behind the last class's end are padding: past its size, in its name.
-    owner = torch.searchsorted(ends, index, right=True).clamp(max=num_classes - 1)
-    first = (index - (ends - tiles)[owner]) * length
-    rank = first[:, None] + torch.arange(length, device=labels.device)
-    place = order.starts[owner, None] + rank
-    # A last entry, N, for the padding.
-    rows = F.pad(order.rows, (0, 1), value=len(labels))
-    return rows[torch.where(rank < sizes[owner, None], place, -1)], owner
+    owner = torch.searchsorted(ends, grid[:, 0], right=True).clamp(max=C - 1)
+    shift = order.starts[:-1] - (ends - padded)
+    place = grid + shift[owner, None]
+    inside = place < order.starts[1:][owner, None]
+    rows = F.pad(order.rows, (0, 1), value=N)  # a last entry for the padding
+    return rows[torch.where(inside, place, -1)], owner
 
 
 def take_rows(features: Tensor, rows: Tensor) -> Tensor:

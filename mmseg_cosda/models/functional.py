@@ -103,7 +103,7 @@ def class_wise_cosine_loss_with_statistics(
         threshold: As there.
         reduction: As there.
         queue_is_normalized: Whether each valid row of the queue is known to have
-            unit norm and each other row to be finite, as ``ClassFeatureQueue`` keeps
+            unit norm and each other row to be zero, as ``ClassFeatureQueue`` keeps
             them; saves a pass over it.
         sync_free: Whether to compare fixed-size tiles, which needs no host sync but
             pads each class to whole tiles, or exact segments in small chunks, which

@@ -8,6 +8,9 @@ from torch.nn import functional as F
 
 from mmseg_cosda.models.class_order import sort_by_class, take_rows
 
+# Of the rows written at once on a CPU: 1 MiB in float32, which a cache holds.
+_PUSH_ELEMENTS = 2**18
+
 
 class ClassFeatureQueue(nn.Module):
     """First-in-first-out queue of unit-norm features for each class (section 3.2).
@@ -96,8 +99,9 @@ class ClassFeatureQueue(nn.Module):
     ) -> None:
         """Append features to their classes' queues; the oldest make room.
 
-        Takes O(N K) time, whatever the queue's size, and O(N K) extra memory. No
-        gradient and no reference to the features is kept.
+        Takes O(N K) time, whatever the queue's size, and on a CPU some MiB of extra
+        memory, elsewhere that of the features. Neither a gradient nor a reference to
+        the features is kept.
 
         Args:
             features: Source features, (N, K) of any norm and floating dtype, the
@@ -117,29 +121,31 @@ class ClassFeatureQueue(nn.Module):
             labels = random_subset(labels, self.num_classes, limit, generator)
         slots = self._advance(labels)
         if features.device.type == "cpu":  # elsewhere the free shape costs a sync
-            rows = (slots < self.num_classes * self.capacity).nonzero().squeeze(1)
-            slots = slots[rows]
-            features = take_rows(features, rows)
-        self._write(slots, features)
+            kept = (slots < self.num_classes * self.capacity).nonzero().squeeze(1)
+            for rows in torch.split(kept, max(1, _PUSH_ELEMENTS // self.channels)):
+                self._write(slots[rows], take_rows(features, rows))
+        else:
+            self._write(slots, features)
 
     def _advance(self, labels: Tensor) -> Tensor:
         """Move the heads and return each row's place, the last for those not kept."""
         C, Q = self.num_classes, self.capacity
         order = sort_by_class(labels, C)
-        sizes = order.starts.diff()
+        classes = order.classes.long()
         # Rows of no class read a class C, of no rows.
-        size, head = (F.pad(x, (0, 1))[order.classes] for x in (sizes, self.heads))
-        kept = (order.rank < size) & (order.rank >= size - Q)
-        place = order.classes * Q + (head + order.rank) % Q
-        self.heads.copy_((self.heads + sizes) % Q)
-        self.counts.copy_((self.counts + sizes).clamp(max=Q))
+        size, head = (F.pad(x, (0, 1))[classes] for x in (order.sizes, self.heads))
+        rank = torch.arange(len(labels), device=labels.device) - order.starts[classes]
+        kept = (rank < size) & (rank >= size - Q)
+        place = classes * Q + (head + rank) % Q
+        self.heads.copy_((self.heads + order.sizes) % Q)
+        self.counts.copy_((self.counts + order.sizes).clamp(max=Q))
         places = torch.empty_like(place)
         return places.scatter_(0, order.rows, torch.where(kept, place, C * Q))
 
     def _write(self, slots: Tensor, features: Tensor) -> None:
         """Write unit vectors to their places; normalised in at least float32."""
         wide = torch.promote_types(features.dtype, torch.float32)
-        unit = F.normalize(features.to(wide), dim=1)
+        unit = F.normalize(features.to(wide).contiguous(), dim=1)
         self.storage.index_copy_(0, slots, unit.to(self.storage.dtype))
 
     def _check(self, features: Tensor, labels: Tensor, limit: int | None) -> None:
@@ -168,5 +174,7 @@ def random_subset(
     keys = torch.rand(len(labels), generator=generator, device=labels.device)
     shuffled = keys.argsort(stable=True)
     order = sort_by_class(labels[shuffled], num_classes)
-    kept = torch.where(order.rank < limit, order.classes, num_classes)
+    start = order.starts[order.classes.long()]
+    rank = torch.arange(len(labels), device=labels.device) - start
+    kept = torch.where(rank < limit, order.classes, num_classes)
     return torch.empty_like(kept).scatter_(0, shuffled[order.rows], kept)

@@ -49,8 +49,8 @@ class MatchStatistics(NamedTuple):
 class Pass(NamedTuple):
     """What one pass over the rows leaves, not yet weighted by a class's share."""
 
-    descent: Tensor  # (N, K): w D - s t, zero for ignored rows
-    inverse_norm: Tensor  # (N,): 1 / |T|, zero for ignored rows
+    descent: Tensor  # (N, K): (w D - s t) / |T|, zero for ignored rows
+    rows: Tensor  # (C,) int64: rows of each class
     distance: Tensor  # (C,) float64: sum of 1 - M over the selected pairs
     selected: Tensor  # (C,) float64: their number
 
@@ -64,28 +64,27 @@ class _OnePass(torch.autograd.Function):
     @staticmethod
     def forward(  # type: ignore[override]
         ctx: Any, features: Tensor, labels: Tensor, kernel: Kernel, reduction: str
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         with _without_autocast(features.device):
             result = kernel(features, labels)
-            share = torch.full_like(result.selected, 1 / len(result.selected))
-            if reduction == "mean":
-                share = share / result.selected.clamp(min=1)
-            classes = labels.clamp(0, len(share) - 1).long()
-            scale = -share[classes].to(result.inverse_norm) * result.inverse_norm
+        share = torch.full_like(result.selected, 1 / len(result.selected))
+        if reduction == "mean":
+            share = share / result.selected.clamp(min=1)
+        # Ignored rows may take any class's share: their descent is zero.
+        scale = share.to(result.descent)[labels.clamp(0, len(share) - 1).long()]
         ctx.save_for_backward(result.descent, scale)
         ctx.dtype = features.dtype
-        selected = result.selected.long()
-        ctx.mark_non_differentiable(selected)
-        loss = (share * result.distance).sum().to(result.descent.dtype)
-        return loss, selected
+        rows, selected = result.rows, result.selected.long()
+        ctx.mark_non_differentiable(rows, selected)
+        return share.dot(result.distance).to(result.descent.dtype), rows, selected
 
     @staticmethod
     @once_differentiable  # type: ignore[misc]
-    def backward(ctx: Any, grad_loss: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_loss: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         descent, scale = ctx.saved_tensors
         # The buffer belongs to a graph that may be walked again: never in place,
         # unless the engine says that it drops the graph behind this call.
-        scale = (scale * grad_loss).unsqueeze(1)
+        scale = (scale * -grad_loss).unsqueeze(1)
         grad = descent * scale if _graph_is_kept() else descent.mul_(scale)
         return grad.to(ctx.dtype), None, None, None
 
@@ -107,12 +106,10 @@ def one_pass(
     features: Tensor, labels: Tensor, counts: Tensor, kernel: Kernel, reduction: str
 ) -> tuple[Tensor, MatchStatistics]:
     """Apply a kernel and count the pairs that it compared."""
-    loss, selected = _OnePass.apply(  # type: ignore[no-untyped-call]
+    loss, rows, selected = _OnePass.apply(  # type: ignore[no-untyped-call]
         features, labels, kernel, reduction
     )
-    classes = torch.arange(len(counts), device=labels.device)
-    rows = (labels == classes[:, None]).sum(dim=1)
-    return loss, MatchStatistics(rows * counts.to(rows), selected)
+    return loss, MatchStatistics(rows * counts, selected)
 
 
 def by_segments(
@@ -129,7 +126,7 @@ def by_segments(
     starts = order.starts.tolist()
     result = Pass(
         torch.zeros_like(features, dtype=dtype),
-        features.new_zeros(len(features), dtype=dtype),
+        order.sizes,
         features.new_zeros(len(blocks), dtype=torch.float64),
         features.new_zeros(len(blocks), dtype=torch.float64),
     )
@@ -148,8 +145,8 @@ def by_segments(
                 chosen += w.sum(dim=1)
                 descent.addmm_(w, d)
             s = (t * descent).sum(dim=1)
-            put_rows(result.descent, rows, descent.addcmul_(t, s[:, None], value=-1))
-            result.inverse_norm[rows] = inverse_norm
+            descent.addcmul_(t, s[:, None], value=-1).mul_(inverse_norm[:, None])
+            put_rows(result.descent, rows, descent)
             result.selected[c] += chosen.double().sum()
             result.distance[c] += (chosen.double() - s.double()).sum()
     return result
@@ -167,45 +164,59 @@ def by_tiles(
 ) -> Pass:
     """Compare tiles of rows of one class with its queue: no host sync.
 
-    Each class is padded to whole tiles; N // size + C of them always suffice.
+    Each class is padded to whole tiles. ``torch._grouped_mm`` pads nothing, but in
+    float32 it copies the segments' ends to the host, and its path that doesn't
+    returns a bfloat16 M.
     """
-    C, Q, K = queue.shape
-    rows, owner = tile_by_class(labels, C, _TILE_ROWS)  # (G, B), N where padded; (G,)
-    valid = rows < len(features)
-    t = features.new_zeros(*rows.shape, K, dtype=dtype)
-    if len(features):
-        t = features[rows.clamp(max=len(features) - 1)].to(dtype)
+    (_, Q, K), N = queue.shape, len(features)
+    order = sort_by_class(labels, len(queue))
+    rows, owner = tile_by_class(order, _TILE_ROWS)  # (G, B), N where padded; (G,)
+    valid = rows < N
+    if N == 0:
+        features = features.new_zeros(1, K)
+    t = features[rows.clamp(max=max(N - 1, 0))].to(dtype)  # (G, B, K)
     t, inverse_norm = _unit(torch.where(valid[..., None], t, 0))
-    live = torch.arange(Q, device=queue.device) < counts[owner, None]  # (G, Q)
+    scale = None
+    if not unit:
+        scale = _row_scale(queue, counts, dtype)[owner]  # (G, Q)
+        live = scale > 0
     descent, chosen = torch.empty_like(t), t.new_empty(rows.shape)
     step = max(1, _TILE_BYTES // max(1, Q * K * dtype.itemsize))
     for start in range(0, len(t), step):
         part = slice(start, start + step)
         d = queue[owner[part]].to(dtype)  # (g, Q, K)
-        if not unit:
-            d = _unit(torch.where(live[part, :, None], d, 0))[0]
-        w = torch.bmm(t[part], d.mT).gt_(threshold).mul_(live[part, None])
+        if scale is not None:  # invalid rows may hold anything, NaN too
+            d = torch.where(live[part, :, None], d * scale[part, :, None], 0)
+        w = torch.bmm(t[part], d.mT).gt_(threshold)
         torch.sum(w, dim=2, out=chosen[part])
         torch.bmm(w, d, out=descent[part])
     s = (t * descent).sum(dim=2)
-    descent.addcmul_(t, s[..., None], value=-1)
-    chosen = torch.where(valid, chosen, 0).double()
-    is_owner = (owner == torch.arange(C, device=owner.device)[:, None]).double()
-    target = rows.flatten()  # row N swallows the padding
-    out = features.new_zeros(len(features) + 1, K, dtype=dtype)
-    norms = inverse_norm.new_zeros(len(out))
-    return Pass(
-        out.index_copy_(0, target, descent.flatten(0, 1))[:-1],
-        norms.index_copy_(0, target, inverse_norm.flatten())[:-1],
-        is_owner @ (chosen - s.double()).sum(dim=1),
-        is_owner @ chosen.sum(dim=1),
-    )
+    descent.addcmul_(t, s[..., None], value=-1).mul_(inverse_norm[..., None])
+    if threshold < 0:  # M = 0 was chosen: padded rows, and queue rows that aren't valid
+        chosen = torch.where(valid, chosen - (Q - counts)[owner, None], 0)
+    classes = torch.arange(len(queue), device=owner.device)
+    is_owner = (owner == classes[:, None]).double()  # (C, G)
+    selected = is_owner.mv(chosen.sum(dim=1, dtype=torch.float64))
+    out = descent.new_zeros(N + 1, K)  # row N swallows the padding
+    out.index_copy_(0, rows.flatten(), descent.flatten(0, 1))
+    similarity = is_owner.mv(s.sum(dim=1, dtype=torch.float64))
+    return Pass(out[:-1], order.sizes, selected - similarity, selected)
+
+
+def _row_scale(queue: Tensor, counts: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return 1 / |d| of each queue row, (C, Q); 0 for those that aren't valid."""
+    norm = torch.linalg.vector_norm(queue, dim=-1, dtype=dtype)
+    live = torch.arange(queue.shape[1], device=queue.device) < counts[:, None]
+    return torch.where(live & (norm >= _EPS), norm.reciprocal(), 0)
 
 
 def _unit(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return x / |x| over the last dimension and 1 / |x|, both 0 for zero vectors."""
-    norm = torch.linalg.vector_norm(x, dim=-1)
-    inverse = torch.where(norm < _EPS, 0, 1 / norm.clamp(min=_EPS))
+    if x.is_contiguous():
+        norm = torch.linalg.vector_norm(x, dim=-1)
+    else:  # the view of a map, whose columns vector_norm walks 15 times slower
+        norm = x.square().sum(dim=-1).sqrt_()
+    inverse = torch.where(norm < _EPS, 0, norm.clamp(min=_EPS).reciprocal())
     return x * inverse.unsqueeze(-1), inverse
 
 
