@@ -1,0 +1,3 @@
+# The control on translated source images.
+_base_ = ["./fcn8s_synthia2cs_translated.py"]
+model = dict(target_bn=True)

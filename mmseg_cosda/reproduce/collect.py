@@ -1,0 +1,179 @@
+"""What a training left in its work folder, across kills and resumes."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Curve = dict[int, dict[str, float]]
+CLASS_PREFIX = "IoU."
+THINNED = 50
+
+
+def read_lines(work_dir: Path) -> list[dict[str, Any]]:
+    """Read what a training logged, oldest first.
+
+    Args:
+        work_dir: Its work folder; each start has left a folder of its own there.
+
+    Returns:
+        The lines of all ``vis_data/scalars.json``, without one that a kill cut off.
+    """
+    lines = []
+    for path in sorted(work_dir.glob("*/vis_data/scalars.json")):
+        for text in path.read_text().splitlines():
+            try:
+                line = json.loads(text)
+            except json.JSONDecodeError:
+                continue
+            if isinstance(line, dict):
+                lines.append(line)
+    return lines
+
+
+def read_curve(work_dir: Path) -> Curve:
+    """Read the evaluations of a training, by iteration.
+
+    Args:
+        work_dir: Its work folder.
+
+    Returns:
+        The metrics at each evaluated iteration, in order; where a resumed training
+        came by an iteration again, the later ones. Evaluations that were made up for
+        after a kill (``evaluated/iter_N``) count as well.
+    """
+    curve: Curve = {}
+    for path in sorted(work_dir.glob("evaluated/iter_*/*/*.json")):
+        step = int(path.parents[1].name.removeprefix("iter_"))
+        curve[step] = _numbers(json.loads(path.read_text()))
+    for line in read_lines(work_dir):
+        if "mIoU" in line and "step" in line:
+            curve[int(line["step"])] = _numbers(line)
+    return dict(sorted(curve.items()))
+
+
+def read_training(work_dir: Path) -> dict[str, Any]:
+    """Read losses and diagnostics, thinned to some 50 points.
+
+    Args:
+        work_dir: Work folder of a training.
+
+    Returns:
+        ``step`` and one list per logged key, None where it was not logged; empty if
+        nothing was.
+    """
+    points: Curve = {}
+    for line in read_lines(work_dir):
+        if "loss" in line and "step" in line:
+            points[int(line["step"])] = _numbers(line)
+    steps = sorted(points)
+    steps = steps[:: max(1, math.ceil(len(steps) / THINNED))]
+    keys = sorted({key for step in steps for key in points[step]})
+    columns = {key: [points[step].get(key) for step in steps] for key in keys}
+    return {"step": steps, **columns} if steps else {}
+
+
+def _numbers(line: Mapping[str, Any]) -> dict[str, float]:
+    skip = ("step", "iter", "epoch", "eta", "data_time")
+    return {
+        key: float(value)
+        for key, value in line.items()
+        if isinstance(value, (int, float)) and key not in skip
+    }
+
+
+def missing_evaluation(
+    work_dir: Path, curve: Mapping[int, Any], interval: int, max_iters: int
+) -> int | None:
+    """Find the evaluation that a kill took from a training.
+
+    A checkpoint is written before its evaluation, and a resumed training goes on
+    behind the checkpoint: killed in between, that evaluation is never made.
+
+    Args:
+        work_dir: Work folder of a training.
+        curve: Its evaluations.
+        interval: Iterations from one evaluation to the next.
+        max_iters: Its last iteration.
+
+    Returns:
+        The iteration of the last checkpoint, if it should have been evaluated and
+        was not; else None.
+    """
+    step = last_checkpoint(work_dir)
+    if step is None or step in curve:
+        return None
+    return step if step % interval == 0 or step == max_iters else None
+
+
+def last_checkpoint(work_dir: Path) -> int | None:
+    """Return the iteration that a training would be resumed from.
+
+    Args:
+        work_dir: Its work folder. A ``last_checkpoint`` that names a file which is
+            gone (mmengine removes old checkpoints before it writes the new one) is
+            removed, so that a resume starts anew instead of failing.
+
+    Returns:
+        The iteration, None if there is no checkpoint.
+    """
+    pointer = work_dir / "last_checkpoint"
+    if not pointer.is_file():
+        return None
+    name = Path(pointer.read_text().strip()).name
+    match = re.fullmatch(r"iter_(\d+)\.pth", name)
+    if match is None or not (work_dir / name).is_file():
+        pointer.unlink()
+        return None
+    return int(match.group(1))
+
+
+def summarise(curve: Curve, metric: str) -> dict[str, Any]:
+    """Return the last and the best evaluation, and the curve.
+
+    Args:
+        curve: Metrics by iteration.
+        metric: What the best is chosen by, such as "mIoU13".
+
+    Returns:
+        ``last`` and ``best`` with ``step``, the mean metrics and ``per_class``, and
+        ``curve`` with one list per mean metric. NaN becomes None: JSON has none.
+
+    Examples:
+        >>> curve = {10: {"mIoU": 3.0, "IoU.car": 6.0}, 20: {"mIoU": 2.0}}
+        >>> summarise(curve, "mIoU")["best"]
+        {'step': 10, 'mIoU': 3.0, 'per_class': {'car': 6.0}}
+    """
+    steps = list(curve)
+    best = max(steps, key=lambda step: _rank(curve[step].get(metric)))
+    means = [key for key in curve[steps[-1]] if not key.startswith(CLASS_PREFIX)]
+    means = [key for key in means if key != "time"]
+    columns = {key: [_clean(curve[step].get(key)) for step in steps] for key in means}
+    return {
+        "last": _evaluation(curve, steps[-1], means),
+        "best": _evaluation(curve, best, means),
+        "curve": {"step": steps, **columns},
+    }
+
+
+def _evaluation(curve: Curve, step: int, means: Sequence[str]) -> dict[str, Any]:
+    metrics = curve[step]
+    classes = {
+        key.removeprefix(CLASS_PREFIX): _clean(value)
+        for key, value in metrics.items()
+        if key.startswith(CLASS_PREFIX)
+    }
+    chosen = {key: _clean(metrics.get(key)) for key in means}
+    return {"step": step, **chosen, "per_class": classes}
+
+
+def _clean(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else value
+
+
+def _rank(value: float | None) -> float:
+    return -math.inf if value is None or math.isnan(value) else value

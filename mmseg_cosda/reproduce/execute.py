@@ -1,0 +1,227 @@
+"""Runs what a table lacks: one process after the other, each picked up after a kill."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mmseg_cosda.errors import UserError
+from mmseg_cosda.reproduce.collect import (
+    last_checkpoint,
+    missing_evaluation,
+    read_curve,
+)
+from mmseg_cosda.reproduce.plan import Plan, Run, read_options
+from mmseg_cosda.reproduce.results import read_result, write_result
+
+Say = Callable[[str], None]
+LOG = "reproduce.log"
+POLL_SECONDS = 5.0
+
+
+class CommandError(Exception):
+    """A training or another command ended with an error.
+
+    Args:
+        log: File with all that it printed.
+        status: Its exit status.
+    """
+
+    def __init__(self, log: Path, status: int) -> None:
+        lines = log.read_text(errors="replace").strip().splitlines()
+        last = lines[-1] if lines else "it printed nothing"
+        super().__init__(f"exit status {status}: {last} (log: {log})")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[int | None]:
+    """Hold a folder against other processes of this tool.
+
+    The lock is handed on to the commands that are started meanwhile: if this
+    process is killed and its training is not, the folder stays locked until the
+    training ends.
+
+    Args:
+        folder: It is made if missing.
+
+    Yields:
+        The lock's file descriptor; None if another process holds the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+        else:
+            yield handle
+    finally:
+        os.close(handle)
+
+
+def call(command: Sequence[str], log: Path, lock: int) -> None:
+    """Run a command, with its output at the end of a file.
+
+    Args:
+        command: The command.
+        log: The file.
+        lock: Descriptor that the command keeps open.
+
+    Raises:
+        CommandError: If it fails.
+    """
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            command, stdout=file, stderr=subprocess.STDOUT, pass_fds=(lock,)
+        )
+        try:
+            status = process.wait()
+        except BaseException:  # interrupted: the training is not left behind
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+            raise
+    if status != 0:
+        raise CommandError(log, status)
+
+
+def train(plan: Plan, run: Run, lock: int) -> dict[str, Any]:
+    """Train a run, or go on with it, to its end, and collect it.
+
+    Args:
+        plan: Where everything is.
+        run: A run whose pseudo-labels are there.
+        lock: Descriptor of the lock on its work folder.
+
+    Returns:
+        What its result file holds.
+
+    Raises:
+        CommandError: If the training or an evaluation fails.
+        UserError: If the folder is of a training with another length.
+    """
+    folder = plan.work_dir(run)
+    loop = read_options(plan.config(run), plan.train_options(run)).train_cfg
+    length, interval = int(loop.max_iters), int(loop.val_interval)
+
+    def make_up_evaluation() -> None:
+        step = missing_evaluation(folder, read_curve(folder), interval, length)
+        if step is not None:
+            shutil.rmtree(folder / f"evaluated/iter_{step}", ignore_errors=True)
+            call(plan.evaluate_command(run, step), folder / LOG, lock)
+
+    make_up_evaluation()
+    if last_checkpoint(folder) != length:
+        call(plan.train_command(run), folder / LOG, lock)
+        make_up_evaluation()
+    if length not in read_curve(folder):
+        raise UserError(
+            f"{folder} holds no evaluation of iteration {length}, the last: its "
+            "training was done with other --cfg-options; remove it, or choose another "
+            "--work-dir"
+        )
+    return write_result(plan, run)
+
+
+def make_labels(plan: Plan, run: Run) -> bool:
+    """Make a run's pseudo-labels, unless they are there or it needs none.
+
+    Args:
+        plan: Where everything is.
+        run: Any run whose maker is trained.
+
+    Returns:
+        Whether the run can start; False while another process makes them.
+
+    Raises:
+        CommandError: If the generation fails.
+    """
+    maker, folder = plan.producer_of(run), plan.label_dir(run)
+    if maker is None or folder is None or (folder / "report.json").is_file():
+        return True
+    with locked(folder.parent / f".{folder.name}.state") as lock:
+        if lock is None:
+            return False
+        if not (folder / "report.json").is_file():
+            cfg = read_options(plan.config(maker), plan.own_options(maker))
+            command = plan.label_command(maker, folder, int(cfg.train_cfg.max_iters))
+            call(command, folder.parent / f"{folder.name}.log", lock)
+    return True
+
+
+def execute(plan: Plan, runs: Sequence[Run], say: Say) -> dict[Run, str]:
+    """Carry out all runs that have no result yet.
+
+    Several processes may do so side by side: each takes the runs that no other
+    holds. A run that fails doesn't stop the others.
+
+    Args:
+        plan: Where everything is.
+        runs: The runs, those that make pseudo-labels first.
+        say: Takes one line per event.
+
+    Returns:
+        What went wrong, by run.
+    """
+    failed: dict[Run, str] = {}
+    pending, waited = list(runs), False
+    while pending:
+        before = len(pending)
+        for run in list(pending):
+            place = f"[{runs.index(run) + 1}/{len(runs)}] {run}"
+            try:
+                outcome = _attempt(plan, run, failed, say, place)
+            except CommandError as error:
+                failed[run] = outcome = str(error)
+                say(f"{place}: failed, {error}")
+            if outcome is not None:
+                pending.remove(run)
+        if len(pending) == before:
+            if not waited:
+                say(f"waiting for other processes: {', '.join(map(str, pending))}")
+            waited = True
+            time.sleep(POLL_SECONDS)
+    return failed
+
+
+def _attempt(
+    plan: Plan, run: Run, failed: dict[Run, str], say: Say, place: str
+) -> str | None:
+    """Bring a run to its end if it can run now; None if it must wait."""
+    result = read_result(plan, run)
+    if result is not None:
+        say(f"{place}: {describe(result)}, done before")
+        return "done"
+    maker = plan.producer_of(run)
+    if maker in failed:
+        failed[run] = f"needs {maker}, which failed"
+        say(f"{place}: {failed[run]}")
+        return failed[run]
+    if maker is not None and read_result(plan, maker) is None:
+        return None
+    with locked(plan.work_dir(run)) as lock:
+        if lock is None or not make_labels(plan, run):
+            return None
+        if read_result(plan, run) is None:  # another process may just have done it
+            say(f"{place}: training, log in {plan.work_dir(run) / LOG}")
+            start = time.monotonic()
+            result = train(plan, run, lock)
+            say(f"{place}: {describe(result)}, {time.monotonic() - start:.0f} s")
+    return "done"
+
+
+def describe(result: dict[str, Any]) -> str:
+    """Say a result in a few words."""
+    metric, last, best = result["metric"], result["last"], result["best"]
+    return (
+        f"{metric} {last[metric]:.2f} last, {best[metric]:.2f} best "
+        f"(step {best['step']})"
+    )

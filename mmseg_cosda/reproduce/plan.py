@@ -1,0 +1,227 @@
+"""The commands that a table's runs consist of, and where they leave their files."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+
+from mmseg_cosda.errors import UserError
+from mmseg_cosda.launch import ConfigOption
+from mmseg_cosda.reproduce.rows import ROWS, Row, Setting
+
+LABEL_KEY = "train_dataloader.dataset.target.pseudo_label_dir"
+PRODUCERS = {
+    "deeplabv2_gta2cs": "advent-no-pl",
+    "deeplabv2_synthia2cs": "advent-no-pl",
+    "fcn8s_gta2cs": "adversarial-no-pl",
+    "fcn8s_synthia2cs": "adversarial-no-pl",
+}
+"""Whose pseudo-labels the paper takes: AdvEnt's (DeepLabV2) and BDL's (FCN-8s), which
+is adversarial; source-only's on the small tasks."""
+
+
+def producer_name(setting: Setting) -> str:
+    """Return the row whose model makes a setting's pseudo-labels by default."""
+    return PRODUCERS.get(f"{setting.net}_{setting.task}", "source-only")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row trained with a seed."""
+
+    row: Row
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.row.name} seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where everything is, and what holds for all runs.
+
+    Args:
+        setting: Task and network.
+        configs: The folder ``configs/``.
+        tools: The folder ``tools/``.
+        work_root: Folder of the trainings.
+        result_root: Folder of the results.
+        options: ``key=value`` config values for every run; those of an alignment
+            (``model.alignments.cosine.loss_weight=1``) for the rows that have it.
+        producer: Row whose model, after its last iteration, makes the pseudo-labels.
+        producer_seed: Its seed; None for the seed of the run that uses them.
+        pseudo_labels: A folder of finished pseudo-labels instead.
+    """
+
+    setting: Setting
+    configs: Path
+    tools: Path
+    work_root: Path
+    result_root: Path
+    options: tuple[str, ...] = ()
+    producer: str = "source-only"
+    producer_seed: int | None = 0
+    pseudo_labels: Path | None = None
+
+    def __post_init__(self) -> None:
+        row = ROWS.get(self.producer)
+        if row is None or row.pseudo_labels:
+            free = [name for name, row in ROWS.items() if not row.pseudo_labels]
+            raise UserError(
+                f"--pseudo-labels-from {self.producer}: choose a row that needs none "
+                f"itself, one of {', '.join(free)}"
+            )
+        if self.pseudo_labels is not None and not self.pseudo_labels.is_dir():
+            raise UserError(f"--pseudo-labels {self.pseudo_labels} is no folder")
+
+    def config(self, run: Run) -> Path:
+        """Return the run's config."""
+        return self.configs / run.row.config(self.setting)
+
+    def work_dir(self, run: Run) -> Path:
+        """Return the run's work folder, WORK/{task}/{row}/seed{S}."""
+        return self.work_root / self.setting.name / run.row.name / f"seed{run.seed}"
+
+    def result(self, run: Run) -> Path:
+        """Return the run's result file."""
+        folder = self.result_root / self.setting.name
+        return folder / f"{run.row.name}_seed{run.seed}.json"
+
+    def producer_of(self, run: Run) -> Run | None:
+        """Return the run whose pseudo-labels a run trains on, None for none."""
+        if not run.row.pseudo_labels or self.pseudo_labels is not None:
+            return None
+        seed = run.seed if self.producer_seed is None else self.producer_seed
+        return Run(ROWS[self.producer], seed)
+
+    def label_dir(self, run: Run) -> Path | None:
+        """Return the folder of a run's pseudo-labels, None if it needs none."""
+        if not run.row.pseudo_labels:
+            return None
+        maker = self.producer_of(run)
+        if maker is None:
+            return self.pseudo_labels
+        name = f"{maker.row.name}_seed{maker.seed}"
+        return self.work_root / self.setting.name / "pseudo_labels" / name
+
+    def own_options(self, run: Run) -> list[str]:
+        """Return what the run changes in its config, without the folders."""
+        own = [f"{key}={value}" for key, value in run.row.options.items()]
+        names = alignment_names(self.config(run))
+        shared = [text for text in self.options if _concerns(text, names)]
+        return [f"randomness.seed={run.seed}", *shared, *own]
+
+    def labels_of(self, run: Run) -> str | None:
+        """Say whose pseudo-labels a run trains on, None for none."""
+        maker, folder = self.producer_of(run), self.label_dir(run)
+        if maker is not None:
+            return str(maker)
+        return folder.name if folder is not None else None
+
+    def train_options(self, run: Run) -> list[str]:
+        """Return all config values of the run's command."""
+        options = self.own_options(run)
+        labels = self.label_dir(run)
+        if labels is not None:
+            options.append(f"{LABEL_KEY}={labels}")
+        return options
+
+    def train_command(self, run: Run) -> list[str]:
+        """Return the command that trains a run, or goes on with it."""
+        return [
+            *self._tool("train.py"),
+            str(self.config(run)),
+            *("--work-dir", str(self.work_dir(run)), "--resume"),
+            *("--cfg-options", *self.train_options(run)),
+        ]
+
+    def evaluate_command(self, run: Run, step: int) -> list[str]:
+        """Return the command that evaluates a run's checkpoint of a step."""
+        folder = self.work_dir(run)
+        return [
+            *self._tool("test.py"),
+            *(str(self.config(run)), str(folder / f"iter_{step}.pth")),
+            *("--work-dir", str(folder / f"evaluated/iter_{step}")),
+            *("--cfg-options", *self.train_options(run)),
+        ]
+
+    def label_command(self, maker: Run, folder: Path, step: int) -> list[str]:
+        """Return the command that makes pseudo-labels with a run's last model."""
+        command = [
+            *self._tool("generate_pseudo_labels.py"),
+            *(str(self.config(maker)), str(self.work_dir(maker) / f"iter_{step}.pth")),
+            *("--out", str(folder)),
+        ]
+        options = self.own_options(maker)
+        return [*command, "--cfg-options", *options]
+
+    def shown_command(self, run: Run) -> str:
+        """Return a run's command as it is published: without this machine's folders."""
+        config = f"configs/{run.row.config(self.setting)}"
+        options = self.own_options(run)
+        if run.row.pseudo_labels:
+            options.append(f"{LABEL_KEY}=DIR")
+        return shlex.join(
+            ["python", "tools/train.py", config, "--cfg-options", *options]
+        )
+
+    def _tool(self, name: str) -> list[str]:
+        return [sys.executable, str(self.tools / name)]
+
+
+@functools.cache
+def alignment_names(path: Path) -> frozenset[str]:
+    """Return the names of a config's alignments."""
+    return frozenset(read_options(path, []).model.alignments)
+
+
+def _concerns(option: str, alignments: frozenset[str]) -> bool:
+    """Tell whether an option is about something that a config with these has."""
+    keys = option.partition("=")[0].split(".")
+    return keys[:2] != ["model", "alignments"] or keys[2] in alignments
+
+
+def with_producers(plan: Plan, runs: Sequence[Run]) -> list[Run]:
+    """Put the runs that make pseudo-labels before those that need them.
+
+    Args:
+        plan: Where everything is.
+        runs: The runs of a table, perhaps with repeats.
+
+    Returns:
+        Every run once, makers first.
+    """
+    makers = [maker for run in runs if (maker := plan.producer_of(run))]
+    return list(dict.fromkeys([*makers, *runs]))
+
+
+def read_options(path: Path, options: Sequence[str]) -> Config:
+    """Read a config and the values that a command line changes in it.
+
+    Args:
+        path: The config.
+        options: ``key=value`` texts, as for ``--cfg-options``.
+
+    Raises:
+        UserError: If the config or an option can't be read.
+    """
+    parser = argparse.ArgumentParser(prog="reproduce.py")
+    parser.add_argument("--cfg-options", nargs="*", action=ConfigOption)
+    changes = parser.parse_args(["--cfg-options", *options]).cfg_options
+    if not path.is_file():
+        raise UserError(f"config {path} does not exist")
+    cfg = Config.fromfile(path)
+    try:
+        cfg.merge_from_dict(changes)
+    except (KeyError, TypeError, AssertionError) as error:
+        raise UserError(
+            f"--cfg-options {' '.join(options)} don't fit {path}: {error}"
+        ) from error
+    return cfg

@@ -1,0 +1,245 @@
+"""Rows of the paper's tables, and of those that it lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mmseg_cosda.errors import UserError
+
+TASKS = ("gta2cs", "synthia2cs", "demo", "torcs2camvid")
+NETS = ("deeplabv2", "fcn8s")
+COSINE = "model.alignments.cosine"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A task and a network: what a table is about.
+
+    Args:
+        task: One of :data:`TASKS`.
+        net: One of :data:`NETS`.
+        translated: Whether the source images are those translated into the
+            target's style, the paper's exact setting; by default the originals.
+
+    Raises:
+        UserError: If there is no such combination.
+
+    Examples:
+        >>> Setting("synthia2cs", "fcn8s", translated=True).name
+        'synthia2cs_translated_fcn8s'
+    """
+
+    task: str
+    net: str = "deeplabv2"
+    translated: bool = False
+
+    def __post_init__(self) -> None:
+        real = ("gta2cs", "synthia2cs")
+        if self.task not in TASKS or self.net not in NETS:
+            raise UserError(
+                f"--task {self.task} --net {self.net}: tasks are {', '.join(TASKS)}, "
+                f"nets {', '.join(NETS)}"
+            )
+        if self.net == "fcn8s" and self.task not in real:
+            raise UserError(f"--net fcn8s is for {' and '.join(real)} alone")
+        if self.translated and self.task not in real:
+            raise UserError(
+                f"--translated is for {' and '.join(real)}: {self.task} has no "
+                "translated source images"
+            )
+
+    @property
+    def stem(self) -> str:
+        """The part of config names that all rows share."""
+        return f"{self.net}_{self.task}" + "_translated" * self.translated
+
+    @property
+    def name(self) -> str:
+        """The folder of its results; DeepLabV2 goes without saying."""
+        name = self.task + "_translated" * self.translated
+        return name if self.net == "deeplabv2" else f"{name}_{self.net}"
+
+    @property
+    def metric(self) -> str:
+        """The headline metric, as in the paper's tables."""
+        if self.task != "synthia2cs":
+            return "mIoU"
+        return "mIoU13" if self.net == "deeplabv2" else "mIoU16"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table.
+
+    Args:
+        name: Short name, of files and of ``--rows``.
+        title: What the table calls it.
+        folder: Folder of its config below ``configs/``.
+        suffix: End of its config's name.
+        pseudo_labels: Whether it trains on pseudo-labels.
+        options: Config values beside the config, by dotted key.
+    """
+
+    name: str
+    title: str
+    folder: str
+    suffix: str = ""
+    pseudo_labels: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def config(self, setting: Setting) -> str:
+        """Return its config, relative to ``configs/``."""
+        return f"{self.folder}/{setting.stem}{self.suffix}.py"
+
+
+_ABLATIONS = "cosda/ablations"
+ROWS: Mapping[str, Row] = {
+    row.name: row
+    for row in (
+        Row("source-only", "source only", "source_only"),
+        Row("target-bn", "source only, target in BN", "source_only", "_target-bn"),
+        Row(
+            "target-supervised",
+            "supervised on the target",
+            "source_only",
+            "_target-supervised",
+        ),
+        Row("adversarial-no-pl", "Adversarial", "adversarial", "_no-pl"),
+        Row("advent-no-pl", "AdvEnt", "adversarial", "_advent_no-pl"),
+        Row("cosine-no-pl", "Ours-(11)", "cosda", "_no-pl"),
+        Row("cosine", "Ours (eq. 12)", "cosda", "", True),
+        Row("no-queue", "w/o Dictionary", _ABLATIONS, "_no-queue", True),
+        Row(
+            "no-class-split",
+            "w/o Class-wise Split",
+            _ABLATIONS,
+            "_no-class-split",
+            True,
+        ),
+        Row(
+            "with-adversarial",
+            "with Adversarial",
+            _ABLATIONS,
+            "_with-adversarial",
+            True,
+        ),
+        Row("only-ssl", "only SSL", "self_training", "", True),
+        Row("ssl-adversarial", "SSL with Adversarial", "adversarial", "", True),
+        Row(
+            "sum",
+            "sum over the selected pairs",
+            "cosda",
+            "",
+            True,
+            {f"{COSINE}.reduction": "sum"},
+        ),
+        Row(
+            "sampled",
+            "at most 50 features per class and image enqueued",
+            "cosda",
+            "",
+            True,
+            {f"{COSINE}.enqueue_limit": 50},
+        ),
+    )
+}
+
+TABLES: Mapping[str, tuple[str, ...]] = {
+    "1": ("adversarial-no-pl", "cosine-no-pl"),
+    "2": ("cosine",),
+    "3": ("cosine",),
+    "4": (
+        "cosine",
+        "no-queue",
+        "no-class-split",
+        "with-adversarial",
+        "only-ssl",
+        "ssl-adversarial",
+    ),
+    "6": ("cosine",),
+    "bounds": ("source-only", "target-bn", "target-supervised"),
+    "variants": ("cosine", "sum", "sampled"),
+}
+"""Rows by table; Table 6 has the sweeps besides, Table 5 needs no run."""
+
+BASELINES: Mapping[str, str] = {
+    "1": "adversarial-no-pl",
+    "6": "cosine",
+    "bounds": "source-only",
+    "variants": "cosine",
+}
+"""The row that differences are taken to, "only SSL" where none is named."""
+
+OFFSETS = (-0.1, -0.05, 0.05, 0.1)
+FACTORS = (0.4, 0.6, 0.8, 1.2)
+
+
+def sweep_rows(cosine: Mapping[str, Any]) -> list[Row]:
+    """Return Table 6's sweeps around a config's own threshold and queue size.
+
+    Args:
+        cosine: ``model.alignments.cosine`` of the config.
+
+    Returns:
+        T_cos at -0.1, -0.05, +0.05, +0.1 (of every map), then dict-size at 0.4, 0.6,
+        0.8 and 1.2 times the config's, which are the paper's values for its own.
+
+    Examples:
+        >>> taps = dict(layer4=dict(threshold=0.6))
+        >>> [row.name for row in sweep_rows(dict(taps=taps, queue_size=2500))][2:6]
+        ['threshold-0.65', 'threshold-0.7', 'queue-1000', 'queue-1500']
+    """
+    thresholds = {name: tap["threshold"] for name, tap in cosine["taps"].items()}
+    rows = []
+    for offset in OFFSETS:
+        moved = {name: round(old + offset, 4) for name, old in thresholds.items()}
+        first = next(iter(moved.values()))
+        options = {f"{COSINE}.taps.{k}.threshold": v for k, v in moved.items()}
+        title = f"T_cos {first:g}"
+        rows.append(Row(f"threshold-{first:g}", title, "cosda", "", True, options))
+    for factor in FACTORS:
+        size = round(cosine["queue_size"] * factor)
+        options = {f"{COSINE}.queue_size": size}
+        rows.append(
+            Row(f"queue-{size}", f"dict-size {size}", "cosda", "", True, options)
+        )
+    return rows
+
+
+def table_rows(
+    table: str, setting: Setting, cosine: Mapping[str, Any], only: Sequence[str] = ()
+) -> list[Row]:
+    """Return the rows of a table for a task and a network.
+
+    Args:
+        table: A key of :data:`TABLES`.
+        setting: Task and network.
+        cosine: ``model.alignments.cosine`` of the setting's eq. 12.
+        only: Names of the rows to take, by default all.
+
+    Returns:
+        Its rows, in the table's order.
+
+    Raises:
+        UserError: If the table is of another task or ``only`` names none of its rows.
+    """
+    other = {"2": "synthia2cs", "3": "gta2cs"}
+    if other.get(table) == setting.task:
+        raise UserError(
+            f"--table {table} is not about {setting.task}: Table 2 is GTA5, Table 3 "
+            "SYNTHIA"
+        )
+    rows = [ROWS[name] for name in TABLES[table]]
+    if setting.task not in ("demo", "torcs2camvid"):  # no such configs
+        rows = [row for row in rows if row.name != "target-supervised"]
+    if table == "6":
+        rows += sweep_rows(cosine)
+    names = [row.name for row in rows]
+    unknown = [name for name in only if name not in names]
+    if unknown:
+        raise UserError(
+            f"--rows {' '.join(unknown)}: table {table} has {', '.join(names)}"
+        )
+    return [row for row in rows if not only or row.name in only]

@@ -1,0 +1,164 @@
+"""The command line, and a real run of it on the demo, at a size of seconds."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmseg_cosda.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+TOOL = ROOT / "tools" / "reproduce.py"
+
+
+def load_tool() -> Any:
+    spec = importlib.util.spec_from_file_location("reproduce_tool", TOOL)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tool = load_tool()
+TINY = [
+    "train_cfg.max_iters=2",
+    "train_cfg.val_interval=1",
+    "default_hooks.checkpoint.interval=1",
+    "default_hooks.logger.interval=1",
+    "val_dataloader.dataset.length=2",
+    "train_dataloader.num_workers=0",
+    "train_dataloader.persistent_workers=False",
+    "val_dataloader.num_workers=0",
+    "val_dataloader.persistent_workers=False",
+]
+
+
+def dry_run(capsys: pytest.CaptureFixture[str], *args: str) -> list[str]:
+    tool.main([*args, "--dry-run"])
+    return [
+        line
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith(("python", "#"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("args", "configs"),
+    [
+        (
+            ["--table", "1", "--task", "gta2cs", "--net", "fcn8s"],
+            ["adversarial/fcn8s_gta2cs_no-pl", "cosda/fcn8s_gta2cs_no-pl"],
+        ),
+        (
+            ["--table", "3", "--task", "synthia2cs", "--translated"],
+            [
+                "adversarial/deeplabv2_synthia2cs_translated_advent_no-pl",
+                "adversarial/deeplabv2_synthia2cs_translated_advent_no-pl",
+                "cosda/deeplabv2_synthia2cs_translated",
+            ],
+        ),
+        (
+            ["--table", "4", "--task", "torcs2camvid"],
+            [
+                "source_only/deeplabv2_torcs2camvid",
+                "source_only/deeplabv2_torcs2camvid",
+                "cosda/deeplabv2_torcs2camvid",
+                "cosda/ablations/deeplabv2_torcs2camvid_no-queue",
+                "cosda/ablations/deeplabv2_torcs2camvid_no-class-split",
+                "cosda/ablations/deeplabv2_torcs2camvid_with-adversarial",
+                "self_training/deeplabv2_torcs2camvid",
+                "adversarial/deeplabv2_torcs2camvid",
+            ],
+        ),
+    ],
+)
+def test_a_dry_run_prints_the_commands_in_order(
+    args: list[str],
+    configs: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = dry_run(capsys, *args, "--seeds", "0")
+    named = [line.split()[2] for line in lines]
+    assert named == [str(ROOT / f"configs/{config}.py") for config in configs]
+    assert list(tmp_path.iterdir()) == []  # nothing was run or written
+    labels = [i for i, line in enumerate(lines) if "generate_pseudo_labels" in line]
+    assert labels == ([] if "1" in args else [1])
+
+
+def test_commands_are_short_from_the_repository(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(ROOT)
+    (line,) = dry_run(
+        capsys,
+        *("--table", "1", "--rows", "cosine-no-pl", "--seeds", "4"),
+        *("--results", str(tmp_path), "--cfg-options", "train_cfg.max_iters=7"),
+    )
+    assert line == (
+        "python tools/train.py configs/cosda/deeplabv2_demo_no-pl.py --work-dir "
+        "work_dirs/reproduce/demo/cosine-no-pl/seed4 --resume --cfg-options "
+        "randomness.seed=4 train_cfg.max_iters=7"
+    )
+
+
+def test_table_5_needs_no_run(capsys: pytest.CaptureFixture[str]) -> None:
+    tool.main(["--table", "5"])
+    text = capsys.readouterr().out
+    assert "| gta2cs | deeplabv2 | 0.6 (0.6) | 2500 (2500) | 0.01 (0.01) |" in text
+    assert "| synthia2cs | fcn8s | 0.2 (0.2) | 2000 (2000) | 0.001 (0.001) |" in text
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--table", "3", "--task", "gta2cs"], "Table 3 SYNTHIA"),
+        (["--table", "4", "--net", "fcn8s"], "fcn8s is for"),
+        (["--table", "4", "--seeds", "1", "1"], "different integers"),
+        (["--table", "4", "--rows", "nothing"], "table 4 has cosine"),
+        (["--table", "4", "--pseudo-labels-from", "cosine"], "needs none itself"),
+        (["--table", "4", "--pseudo-labels", "nowhere"], "is no folder"),
+    ],
+)
+def test_mistakes_are_told(args: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        tool.main([*args, "--dry-run"])
+
+
+def test_the_demo_runs_and_is_not_run_twice(tmp_path: Path) -> None:
+    command = [
+        *(sys.executable, str(TOOL), "--table", "1", "--rows", "cosine-no-pl"),
+        *("--seeds", "1", "--results", "results", "--cfg-options", *TINY),
+    ]
+
+    def start() -> str:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    first = start()
+    folder = tmp_path / "results" / "demo"
+    result = json.loads((folder / "cosine-no-pl_seed1.json").read_text())
+    assert result["curve"]["step"] == [1, 2]
+    assert set(result["last"]["per_class"]) >= {"road", "sky", "person"}
+    assert result["training"]["step"] == [1, 2]
+    assert "cosine.selected" in result["training"]
+    assert "randomness.seed=1" in result["options"]
+    table = (folder / "table_1.md").read_text()
+    figure = f"{result['last']['mIoU']:.2f}"
+    assert f"| 46.6 | {result['best']['mIoU']:.2f} | {figure} |" in table
+    assert table in first
+
+    path = folder / "cosine-no-pl_seed1.json"
+    before = path.stat().st_mtime_ns
+    assert "done before" in start()
+    assert path.stat().st_mtime_ns == before

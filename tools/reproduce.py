@@ -1,0 +1,206 @@
+"""Reproduce the paper's tables: list their runs, train what is missing, write them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mmseg_cosda  # noqa: F401  (before any config is read)
+from mmseg_cosda.errors import UserError, run_tool
+from mmseg_cosda.files import atomic_write
+from mmseg_cosda.reproduce.execute import execute
+from mmseg_cosda.reproduce.plan import (
+    Plan,
+    Run,
+    producer_name,
+    read_options,
+    with_producers,
+)
+from mmseg_cosda.reproduce.results import read_result
+from mmseg_cosda.reproduce.rows import (
+    BASELINES,
+    NETS,
+    ROWS,
+    TABLES,
+    TASKS,
+    Row,
+    Setting,
+    table_rows,
+)
+from mmseg_cosda.reproduce.table import settings_table, write_table
+
+ROOT = Path(__file__).resolve().parents[1]
+EPILOG = """\
+Tables 1 to 6 are the paper's; "bounds" is source-only, its control and the supervised
+upper bound, "variants" are departures from eq. 10 and from literal enqueueing. A run
+that has a result is not run again; one that was killed goes on where it was. Started
+twice, side by side, the two share the runs out. Rows with pseudo-labels take those
+of one model (--pseudo-labels-from), which is trained first.
+
+examples:
+  python tools/reproduce.py --table 4 --task demo
+  python tools/reproduce.py --table 1 4 6 --task torcs2camvid --seeds 0 1 2 --dry-run
+  python tools/reproduce.py --table 3 --task synthia2cs --net fcn8s --translated
+"""
+
+
+def parse(args: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    tables = sorted([*TABLES, "5"])
+    add("--table", nargs="+", required=True, choices=tables, help="which tables")
+    add("--task", default="demo", choices=TASKS, help="default demo: no download")
+    add("--net", default="deeplabv2", choices=NETS, help="default deeplabv2")
+    add("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default 0 1 2")
+    add("--rows", nargs="+", default=[], metavar="ROW", help="only these rows")
+    add(
+        "--translated",
+        action="store_true",
+        help="translated source images: the paper's exact setting",
+    )
+    add(
+        "--baseline",
+        choices=list(ROWS),
+        help="row that differences are taken to (default by table: only-ssl, in "
+        "table 1 adversarial-no-pl)",
+    )
+    add(
+        "--pseudo-labels-from",
+        metavar="ROW",
+        help="row whose last model makes the pseudo-labels (default: the paper's, "
+        "advent-no-pl for DeepLabV2 and adversarial-no-pl for FCN-8s; source-only on "
+        "demo and torcs2camvid)",
+    )
+    add(
+        "--pseudo-labels-seed",
+        type=int,
+        default=0,
+        metavar="SEED",
+        help="that model's seed, one for all runs (0); -1: each run's own",
+    )
+    add("--pseudo-labels", type=Path, metavar="DIR", help="take finished ones instead")
+    add("--work-dir", type=Path, default=Path("work_dirs/reproduce"), metavar="DIR")
+    add("--results", type=Path, default=Path("results"), metavar="DIR")
+    add("--dry-run", action="store_true", help="only print the commands")
+    add("--cfg-options", nargs="+", default=[], metavar="K=V", help="for every run")
+    return parser.parse_args(args)
+
+
+def make_plan(args: argparse.Namespace) -> Plan:
+    """Turn the command line into a plan."""
+    setting = Setting(args.task, args.net, args.translated)
+    if min(args.seeds) < 0 or len(set(args.seeds)) < len(args.seeds):
+        raise UserError(f"--seeds {args.seeds}: give different integers from 0 on")
+    root = Path(os.path.relpath(ROOT)) if Path.cwd() == ROOT else ROOT
+    return Plan(
+        setting=setting,
+        configs=root / "configs",
+        tools=root / "tools",
+        work_root=args.work_dir,
+        result_root=args.results,
+        options=tuple(args.cfg_options),
+        producer=args.pseudo_labels_from or producer_name(setting),
+        producer_seed=None if args.pseudo_labels_seed < 0 else args.pseudo_labels_seed,
+        pseudo_labels=args.pseudo_labels,
+    )
+
+
+def cosine_of(plan: Plan) -> dict[str, Any]:
+    """Return the settings of a plan's cosine loss."""
+    path = plan.configs / ROWS["cosine"].config(plan.setting)
+    cfg = read_options(path, plan.options)
+    return dict(cfg.model.alignments.cosine)
+
+
+def shown(command: Sequence[str]) -> str:
+    """Write a command for a shell."""
+    return shlex.join(["python", *command[1:]])
+
+
+def show_commands(plan: Plan, runs: Sequence[Run]) -> None:
+    """Print what is left to do, as commands for a shell."""
+    labels_made = set()
+    for run in runs:
+        if read_result(plan, run) is not None:
+            print(f"# done: {run}")
+            continue
+        maker, folder = plan.producer_of(run), plan.label_dir(run)
+        if maker and folder and folder not in labels_made:
+            labels_made.add(folder)
+            cfg = read_options(plan.config(maker), plan.own_options(maker))
+            step = int(cfg.train_cfg.max_iters)
+            if not (folder / "report.json").is_file():
+                print(shown(plan.label_command(maker, folder, step)))
+        print(shown(plan.train_command(run)))
+
+
+def write_tables(
+    plan: Plan, tables: dict[str, list[Row]], seeds: Sequence[int], baseline: str | None
+) -> None:
+    """Write each table from the results that there are, and print it."""
+    for table, rows in tables.items():
+        base = baseline or BASELINES.get(table, "only-ssl")
+        results: dict[str, dict[int, dict[str, Any]]] = {}
+        for row in {*rows, ROWS[base]}:
+            for seed in seeds:
+                result = read_result(plan, Run(row, seed))
+                if result is not None:
+                    results.setdefault(row.name, {})[seed] = result
+        text = write_table(table, plan.setting, rows, results, base)
+        path = plan.result_root / plan.setting.name / f"table_{table}.md"
+        with atomic_write(path) as file:
+            file.write(text.encode())
+        print(f"\n{text}\n({path})", flush=True)
+
+
+def show_settings() -> None:
+    """Print Table 5, which needs no run."""
+    cosines = {}
+    for task in TASKS:
+        for net in NETS if task in ("gta2cs", "synthia2cs") else NETS[:1]:
+            plan = Plan(
+                Setting(task, net), ROOT / "configs", ROOT / "tools", Path(), Path()
+            )
+            cosines[net, task] = cosine_of(plan)
+    print(settings_table(cosines))
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Reproduce as the command line says."""
+    options = parse(args)
+    if "5" in options.table:
+        show_settings()
+    names = [name for name in options.table if name != "5"]
+    if not names:
+        return
+    plan = make_plan(options)
+    cosine = cosine_of(plan)
+    tables = {n: table_rows(n, plan.setting, cosine, options.rows) for n in names}
+    chosen = [
+        Run(r, s) for s in options.seeds for rows in tables.values() for r in rows
+    ]
+    runs = with_producers(plan, chosen)
+    if options.dry_run:
+        show_commands(plan, runs)
+        return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    failed = execute(plan, runs, lambda line: print(line, flush=True))
+    write_tables(plan, tables, options.seeds, options.baseline)
+    if failed:
+        reasons = "; ".join(f"{run}: {reason}" for run, reason in failed.items())
+        raise UserError(f"{len(failed)} of {len(runs)} runs failed: {reasons}")
+
+
+if __name__ == "__main__":
+    run_tool(main)
