@@ -7,6 +7,8 @@ env_cfg = dict(
     dist_cfg=dict(backend="nccl"),
 )
 default_hooks = dict(
+    # The host's, but reads log scalars from the device once per log line.
+    runtime_info=dict(type="DeferredLogsHook"),
     timer=dict(type="IterTimerHook"),
     logger=dict(type="LoggerHook", interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type="ParamSchedulerHook"),

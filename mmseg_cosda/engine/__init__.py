@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mmseg_cosda.engine.alignment_report_hook import AlignmentReportHook
 from mmseg_cosda.engine.atomic_backend import AtomicLocalBackend
+from mmseg_cosda.engine.deferred_logs_hook import DeferredLogsHook
 from mmseg_cosda.engine.distributed import UDADistributedDataParallel
 from mmseg_cosda.engine.joint_optim_constructor import JointOptimWrapperConstructor
 from mmseg_cosda.engine.joint_optim_wrapper import JointOptimWrapper
@@ -11,6 +12,7 @@ from mmseg_cosda.engine.joint_optim_wrapper import JointOptimWrapper
 __all__ = [
     "AlignmentReportHook",
     "AtomicLocalBackend",
+    "DeferredLogsHook",
     "JointOptimWrapper",
     "JointOptimWrapperConstructor",
     "UDADistributedDataParallel",

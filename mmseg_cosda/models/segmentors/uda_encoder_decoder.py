@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mmseg_cosda.engine.phases import Phase, current_step_seed, train_on_phases
 from mmseg_cosda.models.domain import Alignment, DomainBatch
+from mmseg_cosda.models.segmentors.head_losses import image_losses
 from mmseg_cosda.models.taps import check_taps, record_taps
 from mmseg_cosda.randomness import derive_seed
 
@@ -292,14 +293,20 @@ def _stack_labels(samples: list[Any], name: str) -> Tensor | None:
             f"some images of a {name} batch have labels and some have none; use one "
             "pipeline for the whole domain"
         )
-    labels = [sample.gt_sem_seg.data.squeeze(0) for sample in samples]
-    return torch.stack(labels).long()
+    labels = [sample.gt_sem_seg.data for sample in samples]
+    # One image's labels are a view: they live as long as the phase's graph.
+    return (labels[0] if len(labels) == 1 else torch.cat(labels)).long()
 
 
 def _per_image_losses(head: Any, logits: Tensor, samples: list[Any]) -> Losses:
     """Average the head's losses over the images of a batch."""
     losses = [
-        head.loss_by_feat(logits[i : i + 1], [sample])
+        image_losses(head, logits[i : i + 1], sample)
         for i, sample in enumerate(samples)
     ]
-    return {key: sum(each[key] for each in losses) / len(losses) for key in losses[0]}
+    if len(losses) == 1:
+        return losses[0]
+    return {
+        key: torch.stack([each[key] for each in losses]).mean(dim=0)
+        for key in losses[0]
+    }

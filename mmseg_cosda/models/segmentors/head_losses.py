@@ -1,0 +1,83 @@
+"""The host's loss of a decode head, without its host syncs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.losses import CrossEntropyLoss
+from mmseg.models.losses.cross_entropy_loss import cross_entropy
+from torch import Tensor
+from torch.nn import functional as F
+
+Losses = dict[str, Tensor]
+
+_EPS = torch.finfo(torch.float32).eps  # the host's guard against empty images
+
+
+def image_losses(head: Any, logits: Tensor, sample: Any) -> Losses:
+    r"""Return one image's losses and pixel accuracy, the values of the host's.
+
+    .. math::
+        L_{seg} = - \frac{1}{|\{i: y_i \ne 255\}|} \sum_{i: y_i \ne 255}
+            \log \mathrm{softmax}(p_i)_{y_i} \qquad \text{(eq. 1, 2)}
+
+    ``BaseDecodeHead.loss_by_feat`` asks the device four times for a number of pixels
+    and sorts every pixel's classes for its accuracy. Where a head uses it as it is,
+    with cross-entropies over the valid pixels, the same is computed here on the
+    device; for other heads and losses the host is asked.
+
+    Args:
+        head: A decode head of the host.
+        logits: Its output for one image, (1, C, h, w).
+        sample: The image's ``SegDataSample`` with ``gt_sem_seg``, (1, H, W).
+
+    Returns:
+        The head's losses by name and ``acc_seg``, in percent, (1,).
+    """
+    if not is_plain(head):
+        losses: Losses = head.loss_by_feat(logits, [sample])
+        return losses
+    label = sample.gt_sem_seg.data
+    if logits.shape[2:] != label.shape[1:]:
+        logits = F.interpolate(
+            logits, label.shape[1:], mode="bilinear", align_corners=head.align_corners
+        )
+    valid = label != head.ignore_index
+    count = valid.sum() + _EPS
+    pixels = F.cross_entropy(
+        logits, label, reduction="none", ignore_index=head.ignore_index
+    )
+    mean = pixels.sum() / count
+    losses = {}
+    for criterion in _criteria(head):
+        name, loss = criterion.loss_name, criterion.loss_weight * mean
+        losses[name] = losses[name] + loss if name in losses else loss
+    right = ((logits.detach().argmax(dim=1) == label) & valid).sum() + _EPS
+    losses["acc_seg"] = (right * 100 / count).view(1)
+    return losses
+
+
+def is_plain(head: Any) -> bool:
+    """Tell whether a head's loss is the host's mean cross-entropy of valid pixels."""
+    return (
+        type(head).loss_by_feat is BaseDecodeHead.loss_by_feat
+        and head.sampler is None
+        and all(_is_plain_criterion(each) for each in _criteria(head))
+    )
+
+
+def _is_plain_criterion(criterion: Any) -> bool:
+    return (
+        type(criterion) is CrossEntropyLoss
+        and criterion.cls_criterion is cross_entropy
+        and criterion.class_weight is None
+        and criterion.reduction == "mean"
+        and criterion.avg_non_ignore
+    )
+
+
+def _criteria(head: Any) -> list[Any]:
+    several = isinstance(head.loss_decode, torch.nn.ModuleList)
+    return list(head.loss_decode) if several else [head.loss_decode]

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmseg_cosda.benchmark.live_memory import LiveMemory
+from mmseg_cosda.benchmark.step import peak_ratio, step_cost
+from mmseg_cosda.engine.phases import Phase
+from mmseg_cosda.models.segmentors import UDAEncoderDecoder
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "cosda"
+REAL = (720, 1280), (512, 1024)  # (H, W) of source and target
+
+
+def model(name: str) -> Any:
+    return Config.fromfile(CONFIGS / f"{name}.py").model
+
+
+def narrow() -> Any:
+    """The demo's network with few weights, as against its maps."""
+    config = model("deeplabv2_demo")
+    config.backbone.update(stem_channels=16, base_channels=16)
+    config.decode_head.in_channels = 128
+    config.alignments.cosine.taps.layer4.channels = 128
+    return config
+
+
+def test_the_bytes_of_a_hand_counted_block() -> None:
+    held = torch.zeros(25)
+    with LiveMemory([held, held[:3]]) as memory:
+        a = torch.ones(1000)
+        view = a.view(10, 100)[2:]
+        b = a + 1
+        del a
+        assert memory.live == 100 + 8000  # the view keeps a alive
+        del view
+        assert memory.live == 100 + 4000
+        b.mul_(2)
+        held.add_(1)
+    assert memory.peak == 100 + 8000
+    assert memory.live == 100 + 4000
+    assert memory.syncs == 0
+    with memory:
+        b.sum().item()
+        b[b > 0]
+    assert memory.syncs == 2
+
+
+@pytest.mark.parametrize("target_labels", [False, True])
+def test_a_step_fits_where_a_single_domain_step_fits(target_labels: bool) -> None:
+    sizes = (256, 512), (256, 512)  # of equal size, the target's phase has the peak
+    ratio = peak_ratio(narrow(), *sizes, device="cpu", target_labels=target_labels)
+    assert 0.9 < ratio <= 1.10
+
+
+def test_two_graphs_at_once_break_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    phases = UDAEncoderDecoder.phases
+
+    def all_at_once(self: Any, **batch: Any) -> Iterator[Phase]:
+        losses = [(phase.name, phase.losses()) for phase in phases(self, *args)]
+        yield Phase(
+            "both", lambda: {k: v for _, each in losses for k, v in each.items()}
+        )
+
+    monkeypatch.setattr(UDAEncoderDecoder, "phases", all_at_once)
+    sizes = (256, 512), (256, 512)
+    assert peak_ratio(narrow(), *sizes, device="cpu") > 1.3
+
+
+@pytest.mark.parametrize(
+    ("name", "bound"),
+    [("deeplabv2_gta2cs", 1.02), ("fcn8s_gta2cs", 1.10)],
+)
+def test_the_papers_networks_at_full_size(name: str, bound: float) -> None:
+    """Runs on the meta device, which has no values: a host sync would raise."""
+    both = step_cost(model(name), *REAL)
+    alone = step_cost(model(name), *REAL, single_domain=True)
+    assert (both.peak - both.queue) / alone.peak <= bound
+    assert both.syncs == alone.syncs == 0
+
+
+def test_a_step_leaves_nothing_behind() -> None:
+    gc.collect()
+    costs = [step_cost(narrow(), (64, 128), (64, 128), device="cpu") for _ in range(2)]
+    assert costs[0] == costs[1]

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+from toys import CLASSES, head_config, sample
+
+from mmseg_cosda.benchmark.live_memory import LiveMemory
+from mmseg_cosda.models.segmentors.head_losses import image_losses, is_plain
+
+CE: dict[str, Any] = dict(type="CrossEntropyLoss", avg_non_ignore=True)
+
+
+def build(**options: Any) -> Any:
+    init_default_scope("mmseg")
+    return MODELS.build(head_config(**options))
+
+
+def inputs(size: tuple[int, int], ignored: int = 5) -> tuple[torch.Tensor, Any]:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, CLASSES, *size, generator=generator, requires_grad=True)
+    label = torch.randint(CLASSES, (16, 32), generator=generator)
+    label[:ignored] = 255
+    return logits, sample(label)
+
+
+@pytest.mark.parametrize("size", [(16, 32), (5, 9)])
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("ignored", [0, 5, 16])
+def test_values_and_gradients_are_the_hosts(
+    size: tuple[int, int], align_corners: bool, ignored: int
+) -> None:
+    losses = [
+        dict(CE, loss_weight=0.4),
+        dict(CE),
+        dict(CE, loss_name="loss_b"),
+    ]
+    head = build(loss_decode=losses, align_corners=align_corners)
+    assert is_plain(head)
+    results = []
+    for run in (
+        lambda logits, sample: image_losses(head, logits, sample),
+        lambda logits, sample: head.loss_by_feat(logits, [sample]),
+    ):
+        logits, data = inputs(size, ignored)
+        got = run(logits, data)
+        (got["loss_ce"] + 2 * got["loss_b"]).backward()
+        results.append((got, logits.grad))
+    (ours, our_grad), (theirs, their_grad) = results
+    assert ours.keys() == theirs.keys()
+    for key, value in theirs.items():
+        torch.testing.assert_close(ours[key], value, rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(our_grad, their_grad, rtol=1e-6, atol=1e-9)
+    assert ours["loss_ce"] > 0.5 or ignored == 16
+
+
+def test_no_pixel_is_counted_on_the_host() -> None:
+    head = build(loss_decode=CE)
+    with LiveMemory() as ours:
+        image_losses(head, *inputs((5, 9)))
+    with LiveMemory() as theirs:
+        logits, data = inputs((5, 9))
+        head.loss_by_feat(logits, [data])
+    assert ours.syncs == 0 < theirs.syncs
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(loss_decode=dict(type="CrossEntropyLoss")),
+        dict(
+            loss_decode=dict(type="CrossEntropyLoss", class_weight=[1.0, 2.0, 3.0, 4.0])
+        ),
+        dict(loss_decode=dict(CE, use_sigmoid=True)),
+        dict(loss_decode=[CE, dict(type="DiceLoss", ignore_index=255)]),
+        dict(loss_decode=CE, sampler=dict(type="OHEMPixelSampler", thresh=0.7)),
+    ],
+)
+def test_other_losses_are_the_hosts_own(options: dict[str, Any]) -> None:
+    head = build(**options)
+    assert not is_plain(head)
+    logits, data = inputs((5, 9))
+    ours, theirs = image_losses(head, logits, data), head.loss_by_feat(logits, [data])
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
