@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.fileio import load
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmseg.registry import MODELS
@@ -255,3 +256,15 @@ def test_children_are_short_and_pseudo_label_folders_are_one_variable() -> None:
         target = cfg.train_dataloader.dataset.target
         if target.type == "PseudoLabelDataset":
             assert target.pseudo_label_dir == cfg.pseudo_label_dir
+
+
+def test_the_metafiles_list_every_config() -> None:
+    listed = [
+        model["Config"]
+        for path in CONFIGS.glob("*/metafile.yml")
+        for model in load(path)["Models"]
+    ]
+    assert sorted(listed) == [f"configs/{name}" for name in config_names()]
+    index = load(CONFIGS.parent / "model-index.yml")["Import"]
+    paths = CONFIGS.glob("*/metafile.yml")
+    assert index == sorted(str(path.relative_to(CONFIGS.parent)) for path in paths)
