@@ -63,10 +63,10 @@ def test_two_graphs_at_once_break_the_bound(monkeypatch: pytest.MonkeyPatch) -> 
     phases = UDAEncoderDecoder.phases
 
     def all_at_once(self: Any, **batch: Any) -> Iterator[Phase]:
-        losses = [(phase.name, phase.losses()) for phase in phases(self, *args)]
-        yield Phase(
-            "both", lambda: {k: v for _, each in losses for k, v in each.items()}
-        )
+        losses: dict[str, Any] = {}
+        for phase in phases(self, **batch):
+            losses.update(phase.losses())
+        yield Phase("both", lambda: losses)
 
     monkeypatch.setattr(UDAEncoderDecoder, "phases", all_at_once)
     sizes = (256, 512), (256, 512)
