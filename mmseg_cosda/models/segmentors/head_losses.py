@@ -1,4 +1,4 @@
-"""The host's loss of a decode head, without its host syncs."""
+"""The losses of decode heads: the host's, without its host syncs."""
 
 from __future__ import annotations
 
@@ -81,3 +81,37 @@ def _is_plain_criterion(criterion: Any) -> bool:
 def _criteria(head: Any) -> list[Any]:
     several = isinstance(head.loss_decode, torch.nn.ModuleList)
     return list(head.loss_decode) if several else [head.loss_decode]
+
+
+def prefix(name: str, losses: Losses) -> Losses:
+    """Return the losses under names that a part of the model leads."""
+    return {f"{name}.{key}": value for key, value in losses.items()}
+
+
+def stack_labels(samples: list[Any], name: str) -> Tensor | None:
+    """Return a domain's labels, (B, H, W) int64, None if it has none."""
+    labelled = ["gt_sem_seg" in sample for sample in samples]
+    if not any(labelled):
+        return None
+    if not all(labelled):
+        raise ValueError(
+            f"some images of a {name} batch have labels and some have none; use one "
+            "pipeline for the whole domain"
+        )
+    labels = [sample.gt_sem_seg.data for sample in samples]
+    # One image's labels are a view: they live as long as the phase's graph.
+    return (labels[0] if len(labels) == 1 else torch.cat(labels)).long()
+
+
+def per_image_losses(head: Any, logits: Tensor, samples: list[Any]) -> Losses:
+    """Average the head's losses over the images of a batch."""
+    losses = [
+        image_losses(head, logits[i : i + 1], sample)
+        for i, sample in enumerate(samples)
+    ]
+    if len(losses) == 1:
+        return losses[0]
+    return {
+        key: torch.stack([each[key] for each in losses]).mean(dim=0)
+        for key in losses[0]
+    }

@@ -15,11 +15,18 @@ from torch import Tensor, nn
 
 from mmseg_cosda.engine.phases import Phase, current_step_seed, train_on_phases
 from mmseg_cosda.models.domain import Alignment, DomainBatch
-from mmseg_cosda.models.segmentors.head_losses import image_losses
+from mmseg_cosda.models.segmentors.compiled_forward import (
+    compile_backend,
+    compile_forward,
+)
+from mmseg_cosda.models.segmentors.head_losses import (
+    Losses,
+    per_image_losses,
+    prefix,
+    stack_labels,
+)
 from mmseg_cosda.models.taps import check_taps, record_taps
 from mmseg_cosda.randomness import derive_seed
-
-Losses = dict[str, Tensor]
 
 
 @MODELS.register_module()
@@ -61,10 +68,17 @@ class UDAEncoderDecoder(EncoderDecoder):
             lead their checkpoint keys and log keys.
         target_bn: Whether the target is forwarded, without any loss, when nothing
             else asks for it: the control for nets with live BatchNorm statistics.
+        channels_last: Whether images, maps and convolutions have their channels
+            innermost in memory: faster with AMP on recent GPUs, and the cosine loss
+            then reads its rows in place. Changes no value but by rounding.
+        compile_backbone: Whether ``torch.compile`` compiles the backbone for
+            training; or the name of a backend other than torch's default. Taps may
+            then name the backbone's outputs, not its inner modules.
 
     Raises:
-        ValueError: If an alignment is not one, a tap names no module or a head
-            computes its loss otherwise than by ``forward`` and ``loss_by_feat``.
+        ValueError: If an alignment is not one, a tap names no module, a head
+            computes its loss otherwise than by ``forward`` and ``loss_by_feat``, or
+            an option is not one of its choices.
 
     Source: "Maximizing Cosine Similarity Between Spatial Features for Unsupervised
     Domain Adaptation in Semantic Segmentation", section 3.
@@ -83,6 +97,8 @@ class UDAEncoderDecoder(EncoderDecoder):
         init_cfg: dict[str, Any] | None = None,
         alignments: dict[str, dict[str, Any] | None] | None = None,
         target_bn: bool = False,
+        channels_last: bool = False,
+        compile_backbone: bool | str = False,
     ) -> None:
         super().__init__(
             backbone=backbone,
@@ -101,6 +117,12 @@ class UDAEncoderDecoder(EncoderDecoder):
         for name, config in (alignments or {}).items():
             if config is not None:
                 self.alignments[name] = self._build_alignment(name, config)
+        self.channels_last = channels_last
+        if channels_last:
+            self.to(memory_format=torch.channels_last)
+        backend = compile_backend(compile_backbone, self._tap_paths())
+        if backend is not None:
+            compile_forward(self.backbone, backend)
 
     def _build_alignment(self, name: str, config: dict[str, Any]) -> nn.Module:
         place = f"model.alignments.{name}"
@@ -129,6 +151,9 @@ class UDAEncoderDecoder(EncoderDecoder):
     def _aligners(self) -> list[tuple[str, Any]]:
         """The alignments by name, in the order of the config."""
         return list(self.alignments.items())
+
+    def _tap_paths(self) -> list[str]:
+        return [path for _, each in self._aligners() for path in each.feature_paths]
 
     def _check_heads(self) -> None:
         for name, head in self._heads.items():
@@ -174,7 +199,7 @@ class UDAEncoderDecoder(EncoderDecoder):
                 "the pipeline of train_dataloader.dataset.source"
             )
         for name, alignment in self._aligners():
-            losses.update(_prefix(name, alignment.on_source(domain)))
+            losses.update(prefix(name, alignment.on_source(domain)))
         return losses
 
     def _target_losses(self, inputs: Tensor, samples: list[Any]) -> Losses:
@@ -188,14 +213,20 @@ class UDAEncoderDecoder(EncoderDecoder):
             coverage = (domain.labels != domain.ignore_index).float().mean()
             losses["target.coverage"] = coverage
         for name, alignment in self._aligners():
-            losses.update(_prefix(name, alignment.on_target(domain)))
+            losses.update(prefix(name, alignment.on_target(domain)))
         return losses
+
+    def extract_feat(self, inputs: Tensor) -> Any:
+        """Return the maps of images (B, 3, H, W), the host's ``extract_feat``."""
+        if self.channels_last:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return super().extract_feat(inputs)
 
     def _run_domain(
         self, name: str, inputs: Tensor, samples: list[Any]
     ) -> tuple[DomainBatch, Losses]:
         """Forward one domain; return what alignments see and the CE losses."""
-        paths = [path for _, each in self._aligners() for path in each.feature_paths]
+        paths = self._tap_paths()
         with record_taps(self, paths) as features:
             x = self.extract_feat(inputs)
             outputs = {key: head(x) for key, head in self._heads.items()}
@@ -205,12 +236,12 @@ class UDAEncoderDecoder(EncoderDecoder):
                 f"tap features {missing}: these modules do not run in training; "
                 "name modules on the way from the image to the decode head"
             )
-        labels = _stack_labels(samples, name)
+        labels = stack_labels(samples, name)
         losses: Losses = {}
         if labels is not None:
             for key, logits in outputs.items():
-                head_losses = _per_image_losses(self._heads[key], logits, samples)
-                losses.update(_prefix(f"{name}.{key}", head_losses))
+                head_losses = per_image_losses(self._heads[key], logits, samples)
+                losses.update(prefix(f"{name}.{key}", head_losses))
         domain = DomainBatch(
             features=features,
             logits=outputs["decode"],
@@ -277,36 +308,3 @@ class UDAEncoderDecoder(EncoderDecoder):
         return train_on_phases(
             model, self.parse_losses, self.phases(**batch), optim_wrapper, before_step
         )
-
-
-def _prefix(name: str, losses: Losses) -> Losses:
-    return {f"{name}.{key}": value for key, value in losses.items()}
-
-
-def _stack_labels(samples: list[Any], name: str) -> Tensor | None:
-    """Return labels (B, H, W) int64, None if the domain has none."""
-    labelled = ["gt_sem_seg" in sample for sample in samples]
-    if not any(labelled):
-        return None
-    if not all(labelled):
-        raise ValueError(
-            f"some images of a {name} batch have labels and some have none; use one "
-            "pipeline for the whole domain"
-        )
-    labels = [sample.gt_sem_seg.data for sample in samples]
-    # One image's labels are a view: they live as long as the phase's graph.
-    return (labels[0] if len(labels) == 1 else torch.cat(labels)).long()
-
-
-def _per_image_losses(head: Any, logits: Tensor, samples: list[Any]) -> Losses:
-    """Average the head's losses over the images of a batch."""
-    losses = [
-        image_losses(head, logits[i : i + 1], sample)
-        for i, sample in enumerate(samples)
-    ]
-    if len(losses) == 1:
-        return losses[0]
-    return {
-        key: torch.stack([each[key] for each in losses]).mean(dim=0)
-        for key in losses[0]
-    }
