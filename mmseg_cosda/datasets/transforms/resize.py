@@ -38,6 +38,28 @@ def resize_pil(
     return np.array(Image.fromarray(array).resize(size, resample))
 
 
+def check_size(size: Sequence[int], transform: str) -> tuple[int, int]:
+    """Return a size as (width, height).
+
+    Args:
+        size: As the user writes it.
+        transform: Whose option it is, for the error.
+
+    Returns:
+        The size.
+
+    Raises:
+        ValueError: If it is not two positive integers.
+    """
+    valid = len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size)
+    if not valid:
+        raise ValueError(
+            f"size={size!r} of {transform}: must be (width, height), two positive "
+            "integers, e.g. (1024, 512)"
+        )
+    return size[0], size[1]
+
+
 @TRANSFORMS.register_module()
 class ResizePIL(BaseTransform):
     """Resize exactly to a size: PIL bicubic for images, nearest for labels.
@@ -66,13 +88,7 @@ class ResizePIL(BaseTransform):
     """
 
     def __init__(self, size: Sequence[int]) -> None:
-        valid = len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size)
-        if not valid:
-            raise ValueError(
-                f"size={size!r} of ResizePIL: must be (width, height), two positive "
-                "integers, e.g. (1024, 512)"
-            )
-        self.size = (size[0], size[1])
+        self.size = check_size(size, "ResizePIL")
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Resize a sample's image and loaded labels.
@@ -92,7 +108,9 @@ class ResizePIL(BaseTransform):
             results[key] = self._resize(results, key, Image.Resampling.NEAREST)
         results["img_shape"] = results["img"].shape[:2]
         results["scale"] = self.size
-        results["scale_factor"] = (self.size[0] / width, self.size[1] / height)
+        if (width, height) != self.size or "scale_factor" not in results:
+            # LoadResizedImage has resized the image already, and said by how much.
+            results["scale_factor"] = (self.size[0] / width, self.size[1] / height)
         results["keep_ratio"] = False
         return results
 
