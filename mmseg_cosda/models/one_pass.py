@@ -132,24 +132,56 @@ def by_segments(
     )
     length = max(1, min(_CHUNK_ROWS, _CHUNK_ELEMENTS // max(1, features.shape[1])))
     for c, block in enumerate(blocks):
-        if len(block) == 0:
+        if len(block) == 0 or starts[c] == starts[c + 1]:
             continue
-        for start in range(starts[c], starts[c + 1], length):
-            rows = order.rows[start : min(start + length, starts[c + 1])]
-            t, inverse_norm = _unit(take_rows(features, rows).to(dtype))
-            descent = torch.zeros_like(t)
-            chosen = t.new_zeros(len(t))
-            for part in torch.split(block, _BLOCK_ROWS):
-                d = part.to(dtype) if unit else _unit(part.to(dtype))[0]
-                w = torch.mm(t, d.t()).gt_(threshold)
-                chosen += w.sum(dim=1)
-                descent.addmm_(w, d)
-            s = (t * descent).sum(dim=1)
-            descent.addcmul_(t, s[:, None], value=-1).mul_(inverse_norm[:, None])
-            put_rows(result.descent, rows, descent)
-            result.selected[c] += chosen.double().sum()
-            result.distance[c] += (chosen.double() - s.double()).sum()
+        scale = None if unit else _inverse_norm(block, dtype)
+        for rows in torch.split(order.rows[starts[c] : starts[c + 1]], length):
+            selected, similarity = _segment(
+                features, rows, block, scale, threshold, result.descent
+            )
+            result.selected[c] += selected
+            result.distance[c] += selected - similarity
     return result
+
+
+def _segment(
+    features: Tensor,
+    rows: Tensor,
+    block: Tensor,
+    scale: Tensor | None,
+    threshold: float,
+    out: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Write the descent of rows of one class; return the sums of n and s, float64."""
+    t = take_rows(features, rows).to(out.dtype)
+    inverse_norm = _normalize_(t)
+    descent, n = _select(t, block, scale, threshold)
+    s = (t * descent).sum(dim=1)
+    descent.addcmul_(t, s[:, None], value=-1).mul_(inverse_norm[:, None])
+    put_rows(out, rows, descent)
+    return n.sum(dtype=torch.float64), s.sum(dtype=torch.float64)
+
+
+def _select(
+    t: Tensor, block: Tensor, scale: Tensor | None, threshold: float
+) -> tuple[Tensor, Tensor]:
+    """Return w D, of t's shape, and how many pairs of each row are selected.
+
+    The block (Q, K) is walked in parts. Its rows are scaled to unit norm, where they
+    aren't, through M and w: those are smaller than a part of D for few rows t.
+    """
+    out, chosen = torch.empty_like(t), t.new_zeros(len(t))
+    for start in range(0, len(block), _BLOCK_ROWS):
+        part = slice(start, start + _BLOCK_ROWS)
+        d = block[part].to(t.dtype)
+        w = torch.mm(t, d.t())
+        if scale is not None:
+            w.mul_(scale[part])
+        chosen += w.gt_(threshold).sum(dim=1)
+        if scale is not None:
+            w.mul_(scale[part])
+        out.addmm_(w, d, beta=1 if start else 0)
+    return out, chosen
 
 
 def by_tiles(
@@ -175,7 +207,8 @@ def by_tiles(
     if N == 0:
         features = features.new_zeros(1, K)
     t = features[rows.clamp(max=max(N - 1, 0))].to(dtype)  # (G, B, K)
-    t, inverse_norm = _unit(torch.where(valid[..., None], t, 0))
+    t = torch.where(valid[..., None], t, 0)
+    inverse_norm = _normalize_(t)
     scale = None
     if not unit:
         scale = _row_scale(queue, counts, dtype)[owner]  # (G, Q)
@@ -205,19 +238,24 @@ def by_tiles(
 
 def _row_scale(queue: Tensor, counts: Tensor, dtype: torch.dtype) -> Tensor:
     """Return 1 / |d| of each queue row, (C, Q); 0 for those that aren't valid."""
-    norm = torch.linalg.vector_norm(queue, dim=-1, dtype=dtype)
     live = torch.arange(queue.shape[1], device=queue.device) < counts[:, None]
-    return torch.where(live & (norm >= _EPS), norm.reciprocal(), 0)
+    return torch.where(live, _inverse_norm(queue, dtype), 0)
 
 
-def _unit(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return x / |x| over the last dimension and 1 / |x|, both 0 for zero vectors."""
+def _normalize_(x: Tensor) -> Tensor:
+    """Scale x to unit norm over the last dimension, in place, and return 1 / |x|."""
+    inverse = _inverse_norm(x, x.dtype)
+    x.mul_(inverse.unsqueeze(-1))
+    return inverse
+
+
+def _inverse_norm(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return 1 / |x| over the last dimension, 0 for zero vectors."""
     if x.is_contiguous():
-        norm = torch.linalg.vector_norm(x, dim=-1)
+        norm = torch.linalg.vector_norm(x, dim=-1, dtype=dtype)
     else:  # the view of a map, whose columns vector_norm walks 15 times slower
-        norm = x.square().sum(dim=-1).sqrt_()
-    inverse = torch.where(norm < _EPS, 0, norm.clamp(min=_EPS).reciprocal())
-    return x * inverse.unsqueeze(-1), inverse
+        norm = x.to(dtype).square().sum(dim=-1).sqrt_()
+    return torch.where(norm < _EPS, 0, norm.reciprocal())
 
 
 def compute_dtype(*tensors: Tensor) -> torch.dtype:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mmseg_cosda.benchmark.measure import peak_extra_mib
 from mmseg_cosda.models import one_pass
 from mmseg_cosda.models.functional import (
     augment_pseudo_labels,
@@ -370,7 +371,7 @@ class _Operators(TorchDispatchMode):
     """Names the operators that run: about the kernels that a GPU would start."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.names: list[str] = []
 
     def __torch_dispatch__(
@@ -414,6 +415,29 @@ def test_operator_count_of_the_full_size(monkeypatch: pytest.MonkeyPatch) -> Non
         loss.backward()
     work = [name for name in seen.names if name not in VIEWS]
     assert len(work) <= 88, collections.Counter(work)
+
+
+@pytest.mark.parametrize("layout", ["rows", "map"])
+def test_peak_memory(layout: str) -> None:
+    # Beyond its gradient the loss holds chunks, not pixels x queue (12 MiB here).
+    features = torch.randn(2000, 512)
+    if layout == "map":
+        features = features.t().contiguous().t()
+    features.requires_grad_()
+    queue = F.normalize(torch.randn(2, 1600, 512), dim=-1)
+    labels, counts = torch.arange(2000) % 2, torch.tensor([1600, 1600])
+    gradient_mib = 2000 * 512 * 4 / 2**20
+
+    def work() -> None:
+        loss, _ = class_wise_cosine_loss_with_statistics(
+            features, labels, queue, counts, 0.0, queue_is_normalized=True
+        )
+        torch.autograd.grad(loss, features)
+
+    work()
+    # t, w D and their product for 1,000 rows, w for 512 queue rows.
+    chunks_mib = (3 * 1000 * 512 + 1000 * 512) * 4 / 2**20
+    assert gradient_mib < peak_extra_mib(work, "cpu") < gradient_mib + chunks_mib + 0.5
 
 
 def test_process_a_keeps_the_correctly_classified() -> None:
@@ -501,7 +525,7 @@ def test_layers_of_fcn_equal_eq_17_to_20() -> None:
     )
 
 
-BAD = {
+BAD: dict[str, dict[str, Any]] = {
     "threshold=1.5": {"threshold": 1.5},
     "threshold=-1.1": {"threshold": -1.1},
     "threshold=nan": {"threshold": float("nan")},
@@ -518,9 +542,10 @@ BAD = {
 @pytest.mark.parametrize("message", BAD)
 def test_wrong_arguments_are_named(message: str) -> None:
     features, labels, queue, counts = problem()
-    args = {"features": features, "labels": labels, "queue": queue, "counts": counts}
+    args: dict[str, Any] = {"features": features, "labels": labels}
+    args |= {"queue": queue, "counts": counts, "threshold": 0.5}
     with pytest.raises(ValueError, match=message):
-        class_wise_cosine_loss(**{**args, "threshold": 0.5, **BAD[message]})
+        class_wise_cosine_loss(**{**args, **BAD[message]})
 
 
 def test_wrong_blocks_are_named() -> None:

@@ -155,7 +155,7 @@ def test_limit_draws_that_many_of_each_class_in_their_order() -> None:
     angles = torch.linspace(0, 3, 50)
     features = torch.stack([angles.cos(), angles.sin()], dim=1)
     labels = torch.tensor([0] * 48 + [1, IGNORE])
-    seen = set()
+    seen: set[float] = set()
     for seed in range(20):
         queue.reset()
         generator = torch.Generator().manual_seed(seed)

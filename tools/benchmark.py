@@ -1,0 +1,89 @@
+"""Measure the promised bounds: loss, queue and how their costs grow."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+import mmseg_cosda  # noqa: F401  (before any config is read)
+from mmseg_cosda.benchmark.loss import cuda_rows, loss_rows
+from mmseg_cosda.benchmark.queue import growth_rows, queue_rows
+from mmseg_cosda.benchmark.report import (
+    Row,
+    Settings,
+    format_table,
+    machine,
+    write_json,
+)
+from mmseg_cosda.errors import UserError, run_tool
+
+SECTIONS: dict[str, Callable[[Settings], list[Row]]] = {
+    "loss": loss_rows,
+    "cuda": cuda_rows,
+    "queue": queue_rows,
+    "growth": growth_rows,
+}
+EPILOG = """\
+Each figure is a ratio within this run: the median of interleaved rounds of the
+process's own time on one thread (on a GPU of the clock). Memory, kernels and host
+syncs are counted.
+
+example:
+  python tools/benchmark.py --json benchmark.json
+  python tools/benchmark.py --quick --only loss queue
+"""
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the chosen sections, print their table and write it as JSON.
+
+    Args:
+        args: The command's arguments; those of the process where None.
+
+    Raises:
+        UserError: If the device is not there or the rounds are not positive.
+    """
+    options = _parser().parse_args(args)
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch finds no CUDA device, choose cpu")
+    if options.rounds < 1:
+        raise UserError(f"--rounds {options.rounds} must be positive")
+    torch.set_num_threads(1)
+    settings = Settings(options.device, options.rounds, options.quick)
+    facts = machine(settings)
+    print(", ".join(f"{key}: {value}" for key, value in facts.items()))
+    rows: list[Row] = []
+    for name in options.only:
+        rows += SECTIONS[name](settings)
+    print(format_table(rows, judge=not options.quick))
+    if options.json is not None:
+        write_json(options.json, rows, settings)
+        print(f"written: {options.json}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    default = "cuda" if torch.cuda.is_available() else "cpu"
+    parser.add_argument(
+        "--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), metavar="SECTION"
+    )
+    parser.add_argument("--device", choices=["cpu", "cuda"], default=default)
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="interleaved rounds (default: 5)"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes, no bound is judged"
+    )
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    return parser
+
+
+if __name__ == "__main__":
+    run_tool(main)
