@@ -1,4 +1,4 @@
-"""Measure the promised bounds: loss, queue and how their costs grow."""
+"""Measure the promised bounds: loss, queue, step, data and pseudo-labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 import torch
 
 import mmseg_cosda  # noqa: F401  (before any config is read)
+from mmseg_cosda.benchmark.loading import loading_rows
 from mmseg_cosda.benchmark.loss import cuda_rows, loss_rows
+from mmseg_cosda.benchmark.pseudo_labels import pseudo_label_rows
 from mmseg_cosda.benchmark.queue import growth_rows, queue_rows
 from mmseg_cosda.benchmark.report import (
     Row,
@@ -18,6 +20,7 @@ from mmseg_cosda.benchmark.report import (
     machine,
     write_json,
 )
+from mmseg_cosda.benchmark.step_rows import step_rows
 from mmseg_cosda.errors import UserError, run_tool
 
 SECTIONS: dict[str, Callable[[Settings], list[Row]]] = {
@@ -25,6 +28,9 @@ SECTIONS: dict[str, Callable[[Settings], list[Row]]] = {
     "cuda": cuda_rows,
     "queue": queue_rows,
     "growth": growth_rows,
+    "step": step_rows,
+    "loading": loading_rows,
+    "pseudo_labels": pseudo_label_rows,
 }
 EPILOG = """\
 Each figure is a ratio within this run: the median of interleaved rounds of the
