@@ -65,6 +65,17 @@ def test_a_class_that_brings_more_than_its_capacity_keeps_the_newest() -> None:
     assert rows(queue.as_tensors()[0][0]) == rows(features[-3:])
 
 
+def test_no_two_rows_of_a_push_want_the_same_place() -> None:
+    # A GPU's scatter lets any of them win.
+    queue = ClassFeatureQueue(C, Q, K)
+    for size in (3, 40, 60):
+        _, labels = batch(torch.Generator().manual_seed(size), size)
+        places = queue._advance(labels)
+        kept = places[places < C * Q]
+        assert len(kept.unique()) == len(kept)
+        assert (places <= C * Q).all()
+
+
 def test_starts_empty_and_resets() -> None:
     queue = ClassFeatureQueue(C, Q, K)
     assert queue.counts.tolist() == [0, 0, 0]
