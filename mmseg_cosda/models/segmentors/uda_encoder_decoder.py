@@ -227,20 +227,21 @@ class UDAEncoderDecoder(EncoderDecoder):
     ) -> tuple[DomainBatch, Losses]:
         """Forward one domain; return what alignments see and the CE losses."""
         paths = self._tap_paths()
+        labels = stack_labels(samples, name)
+        heads = self._heads if labels is not None else {"decode": self.decode_head}
         with record_taps(self, paths) as features:
             x = self.extract_feat(inputs)
-            outputs = {key: head(x) for key, head in self._heads.items()}
+            outputs = {key: head(x) for key, head in heads.items()}
         missing = sorted(set(paths) - set(features))
         if missing:
             raise ValueError(
                 f"tap features {missing}: these modules do not run in training; "
                 "name modules on the way from the image to the decode head"
             )
-        labels = stack_labels(samples, name)
         losses: Losses = {}
         if labels is not None:
             for key, logits in outputs.items():
-                head_losses = per_image_losses(self._heads[key], logits, samples)
+                head_losses = per_image_losses(heads[key], logits, samples)
                 losses.update(prefix(f"{name}.{key}", head_losses))
         domain = DomainBatch(
             features=features,
