@@ -228,6 +228,15 @@ def test_ignored_rows_and_invalid_queue_rows_leave_no_trace(
     torch.testing.assert_close(dirty, clean, rtol=0, atol=1e-12)
 
 
+def test_counts_outside_the_queue_are_cut_to_it(sync_free: bool) -> None:
+    features, labels, queue, counts = problem()
+    kw = {"threshold": -0.4, "sync_free": sync_free}
+    expected = loss_and_gradient(features, labels, queue, counts, **kw)
+    wrong = torch.tensor([Q + 5, -1, 3, Q + 1])
+    actual = loss_and_gradient(features, labels, queue, wrong, **kw)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
+
+
 def test_unit_queue_without_normalisation(sync_free: bool) -> None:
     features, labels, queue, counts = problem()
     kw = {"threshold": -0.4, "sync_free": sync_free}
