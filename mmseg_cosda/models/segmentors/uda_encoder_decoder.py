@@ -9,12 +9,11 @@ from typing import Any
 import torch
 from mmengine.dist import get_rank
 from mmseg.models import EncoderDecoder
-from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmseg_cosda.engine.phases import Phase, current_step_seed, train_on_phases
-from mmseg_cosda.models.domain import Alignment, DomainBatch
+from mmseg_cosda.models.domain import DomainBatch
 from mmseg_cosda.models.segmentors.compiled_forward import (
     compile_backend,
     compile_forward,
@@ -25,7 +24,8 @@ from mmseg_cosda.models.segmentors.head_losses import (
     prefix,
     stack_labels,
 )
-from mmseg_cosda.models.taps import check_taps, record_taps
+from mmseg_cosda.models.segmentors.parts import build_alignments, check_heads
+from mmseg_cosda.models.taps import record_taps
 from mmseg_cosda.randomness import derive_seed
 
 
@@ -112,29 +112,14 @@ class UDAEncoderDecoder(EncoderDecoder):
             init_cfg=init_cfg,
         )
         self.target_bn = target_bn
-        self._check_heads()
-        self.alignments = nn.ModuleDict()
-        for name, config in (alignments or {}).items():
-            if config is not None:
-                self.alignments[name] = self._build_alignment(name, config)
+        check_heads(self._heads)
+        self.alignments = build_alignments(self, alignments or {})
         self.channels_last = channels_last
         if channels_last:
             self.to(memory_format=torch.channels_last)
         backend = compile_backend(compile_backbone, self._tap_paths())
         if backend is not None:
             compile_forward(self.backbone, backend)
-
-    def _build_alignment(self, name: str, config: dict[str, Any]) -> nn.Module:
-        place = f"model.alignments.{name}"
-        module: Any = MODELS.build(config)
-        is_alignment: bool = isinstance(module, Alignment)
-        if not is_alignment:
-            raise ValueError(
-                f"{place}: {type(module).__name__} is no alignment; it needs "
-                "feature_paths, on_source and on_target"
-            )
-        check_taps(self, module.feature_paths, place)
-        return module
 
     @property
     def _heads(self) -> dict[str, Any]:
@@ -154,15 +139,6 @@ class UDAEncoderDecoder(EncoderDecoder):
 
     def _tap_paths(self) -> list[str]:
         return [path for _, each in self._aligners() for path in each.feature_paths]
-
-    def _check_heads(self) -> None:
-        for name, head in self._heads.items():
-            if type(head).loss is not BaseDecodeHead.loss:
-                raise ValueError(
-                    f"model: {type(head).__name__} ({name}) computes its loss in an "
-                    "own way; UDAEncoderDecoder needs a head whose loss is the host's "
-                    "forward + loss_by_feat, such as DeepLabV2Head or FCNHead"
-                )
 
     def phases(
         self, inputs: dict[str, Tensor], data_samples: dict[str, list[Any]]
