@@ -11,3 +11,6 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import torch
 
 torch.set_num_threads(1)
+
+# Imported by tests: collected for doctests as well, it would register its parts twice.
+collect_ignore = ["toys.py"]
