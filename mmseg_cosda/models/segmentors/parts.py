@@ -1,0 +1,63 @@
+"""The parts of a segmentor that trains on two domains, checked where they enter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.registry import MODELS
+from torch import nn
+
+from mmseg_cosda.models.domain import Alignment
+from mmseg_cosda.models.taps import check_taps
+
+
+def build_alignments(
+    model: nn.Module, configs: Mapping[str, dict[str, Any] | None]
+) -> nn.ModuleDict:
+    """Build the named alignments of a segmentor.
+
+    Args:
+        model: The segmentor with its backbone and heads, for the taps.
+        configs: Config of each alignment by name; None leaves one out.
+
+    Returns:
+        The alignments by name.
+
+    Raises:
+        ValueError: If a module is no alignment or one of its taps names no module.
+    """
+    alignments = nn.ModuleDict()
+    for name, config in configs.items():
+        if config is None:
+            continue
+        place = f"model.alignments.{name}"
+        module: Any = MODELS.build(config)
+        is_alignment: bool = isinstance(module, Alignment)
+        if not is_alignment:
+            raise ValueError(
+                f"{place}: {type(module).__name__} is no alignment; it needs "
+                "feature_paths, on_source and on_target"
+            )
+        check_taps(model, module.feature_paths, place)
+        alignments[name] = module
+    return alignments
+
+
+def check_heads(heads: Mapping[str, Any]) -> None:
+    """Refuse heads whose loss can't be taken apart into forward and loss.
+
+    Args:
+        heads: Decode head and auxiliary heads by log prefix.
+
+    Raises:
+        ValueError: If a head computes its loss otherwise than the host's base.
+    """
+    for name, head in heads.items():
+        if type(head).loss is not BaseDecodeHead.loss:
+            raise ValueError(
+                f"model: {type(head).__name__} ({name}) computes its loss in an "
+                "own way; UDAEncoderDecoder needs a head whose loss is the host's "
+                "forward + loss_by_feat, such as DeepLabV2Head or FCNHead"
+            )
