@@ -102,6 +102,8 @@ def _small_part(part: ConfigDict) -> None:
     kind = part.get("type")
     if kind in REDUCED:
         part.update(REDUCED[kind], init_cfg=None)
+        if part.get("norm_cfg", {}).get("type") == "GN":
+            part.norm_cfg.num_groups = 2  # no more groups than channels are left
     elif kind == "ClassWiseCosineLoss":
         part.queue_size = 20
     elif kind == "FCDiscriminator":
