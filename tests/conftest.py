@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
+# The host's logger keeps the stream of the test that made it, which is closed since.
+logging.raiseExceptions = False
 # Before torch is imported, and for the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
