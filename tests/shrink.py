@@ -82,6 +82,8 @@ def shrink(cfg: Config) -> Config:
         loader.num_workers = 0
         loader.persistent_workers = False
         _visit(loader.dataset, _small_data)
+    for hook in cfg.get("custom_hooks", []):
+        _visit(hook, _small_data)
     cfg.train_cfg.max_iters = cfg.train_cfg.val_interval = 1
     cfg.default_hooks.checkpoint = None
     cfg.default_hooks.logger.interval = 1

@@ -8,6 +8,7 @@ from mmseg_cosda.engine.deferred_logs_hook import DeferredLogsHook
 from mmseg_cosda.engine.distributed import UDADistributedDataParallel
 from mmseg_cosda.engine.joint_optim_constructor import JointOptimWrapperConstructor
 from mmseg_cosda.engine.joint_optim_wrapper import JointOptimWrapper
+from mmseg_cosda.engine.match_diagnosis_hook import MatchDiagnosisHook
 
 __all__ = [
     "AlignmentReportHook",
@@ -15,5 +16,6 @@ __all__ = [
     "DeferredLogsHook",
     "JointOptimWrapper",
     "JointOptimWrapperConstructor",
+    "MatchDiagnosisHook",
     "UDADistributedDataParallel",
 ]

@@ -44,6 +44,8 @@ class ClassFeatureQueue(nn.Module):
     storage: Tensor
     counts: Tensor
     heads: Tensor
+    stamps: Tensor
+    pushes: Tensor
 
     def __init__(
         self,
@@ -71,6 +73,9 @@ class ClassFeatureQueue(nn.Module):
         self.register_buffer("counts", torch.zeros(num_classes, dtype=torch.int64))
         # The place that each class's next feature takes.
         self.register_buffer("heads", torch.zeros(num_classes, dtype=torch.int64))
+        # The push that each row entered with, and their number.
+        self.register_buffer("stamps", torch.zeros(rows, dtype=torch.int64))
+        self.register_buffer("pushes", torch.zeros((), dtype=torch.int64))
 
     def as_tensors(self) -> tuple[Tensor, Tensor]:
         """Return the features and how many of each class are valid.
@@ -83,10 +88,23 @@ class ClassFeatureQueue(nn.Module):
         shape = (self.num_classes, self.capacity, self.channels)
         return self.storage[:-1].view(shape), self.counts
 
+    def ages(self) -> Tensor:
+        """Return the mean age of each class's features, in pushes.
+
+        Returns:
+            (C,) float32: 0 where all came with the last push (one image of each
+            process), NaN for a class without features.
+        """
+        places = torch.arange(self.capacity, device=self.counts.device)
+        valid = places < self.counts[:, None]
+        stamps = self.stamps[:-1].view(self.num_classes, self.capacity)
+        ages = torch.where(valid, self.pushes - stamps, 0).sum(dim=1)
+        return ages / self.counts  # 0 / 0 is NaN
+
     @torch.no_grad()
     def reset(self) -> None:
         """Empty the queue."""
-        for buffer in (self.storage, self.counts, self.heads):
+        for buffer in self.buffers():
             buffer.zero_()
 
     @torch.no_grad()
@@ -140,7 +158,10 @@ class ClassFeatureQueue(nn.Module):
         self.heads.copy_((self.heads + order.sizes) % Q)
         self.counts.copy_((self.counts + order.sizes).clamp(max=Q))
         places = torch.empty_like(place)
-        return places.scatter_(0, order.rows, torch.where(kept, place, C * Q))
+        places.scatter_(0, order.rows, torch.where(kept, place, C * Q))
+        self.pushes.add_(1)
+        self.stamps.index_copy_(0, places, self.pushes.expand(len(places)))
+        return places
 
     def _write(self, slots: Tensor, features: Tensor) -> None:
         """Write unit vectors to their places; normalised in at least float32."""

@@ -77,6 +77,31 @@ def read_training(work_dir: Path) -> dict[str, Any]:
     return {"step": steps, **columns} if steps else {}
 
 
+def read_diagnosis(work_dir: Path) -> dict[str, Any]:
+    """Read the diagnoses and the alignments' reports: names with a slash.
+
+    Args:
+        work_dir: Work folder of a training.
+
+    Returns:
+        ``step`` and one list per key, None where it was not logged or is not a number;
+        empty if nothing was.
+    """
+    points: Curve = {}
+    for line in read_lines(work_dir):
+        found = {k: v for k, v in _numbers(line).items() if "/" in k}
+        if found and "step" in line:
+            points.setdefault(int(line["step"]), {}).update(found)
+    steps = sorted(points)
+    keys = sorted({key for step in steps for key in points[step]})
+    columns = {key: [_rounded(points[step].get(key)) for step in steps] for key in keys}
+    return {"step": steps, **columns} if steps else {}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else round(value, 5)
+
+
 def _numbers(line: Mapping[str, Any]) -> dict[str, float]:
     skip = ("step", "iter", "epoch", "eta", "data_time")
     return {

@@ -14,7 +14,12 @@ import torch
 
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.files import atomic_write
-from mmseg_cosda.reproduce.collect import read_curve, read_training, summarise
+from mmseg_cosda.reproduce.collect import (
+    read_curve,
+    read_diagnosis,
+    read_training,
+    summarise,
+)
 from mmseg_cosda.reproduce.plan import Plan, Run
 
 
@@ -52,6 +57,7 @@ def make_result(plan: Plan, run: Run) -> dict[str, Any]:
         "metric": plan.setting.metric,
         **summarise(curve, plan.setting.metric),
         "training": training,
+        "diagnosis": read_diagnosis(folder),
     }
 
 

@@ -1,68 +1,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from mmengine.config import Config
-from mmengine.runner import Runner
-from torch import Tensor
-from toys import cosine_config, head_config, segmentor_config
-
-CONFIG = Path(__file__).parents[2] / "configs" / "cosda" / "deeplabv2_demo_no-pl.py"
-
-
-def config(work_dir: Path, iterations: int, **options: Any) -> Config:
-    """The demo on a toy network: live BN, dropout, sampled enqueueing, AdamW."""
-    cfg = Config.fromfile(CONFIG)
-    cfg.work_dir = str(work_dir)
-    cfg.visualizer.name = str(work_dir)  # the host keeps one per name and process
-    cfg.experiment_name = f"{work_dir.name}_{iterations}"
-    small = dict(image_size=(64, 32), length=5)
-    cfg.train_dataloader.dataset.source.update(small)
-    cfg.train_dataloader.dataset.target.update(small)
-    cfg.val_dataloader.dataset.update(small)
-    cfg.merge_from_dict(
-        {
-            "train_dataloader.num_workers": 0,
-            "train_dataloader.persistent_workers": False,
-            "val_dataloader.num_workers": 0,
-            "val_dataloader.persistent_workers": False,
-            "train_cfg.max_iters": iterations,
-            "train_cfg.val_interval": 100,
-            "param_scheduler.0.end": 6,
-            "default_hooks.checkpoint.interval": 3,
-            "log_level": "ERROR",
-            **options,
-        }
-    )
-    cfg.model = segmentor_config(
-        backbone=dict(type="ToyBackbone", norm=True),
-        decode_head=head_config(num_classes=10, dropout_ratio=0.5),
-        alignments=dict(cosine=cosine_config(num_classes=10, enqueue_limit=2)),
-    )
-    return cfg
-
-
-def train(cfg: Config) -> dict[str, Any]:
-    Runner.from_cfg(cfg).train()
-    path = Path(cfg.work_dir) / f"iter_{cfg.train_cfg.max_iters}.pth"
-    return torch.load(path, weights_only=False)
-
-
-def assert_equal(got: Any, expected: Any, place: str) -> None:
-    if isinstance(expected, Tensor):
-        assert torch.equal(got, expected), place
-    elif isinstance(expected, dict):
-        assert got.keys() == expected.keys()
-        for key in expected:
-            assert_equal(got[key], expected[key], f"{place}.{key}")
-    elif isinstance(expected, list | tuple):
-        for i, pair in enumerate(zip(got, expected, strict=True)):
-            assert_equal(*pair, place=f"{place}[{i}]")
-    else:
-        assert got == expected, place
+from toy_runs import assert_equal_states, demo_config, train_to_end
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -70,19 +12,19 @@ def test_a_resumed_run_equals_one_that_never_stopped(
     tmp_path: Path, workers: int
 ) -> None:
     options = {"train_dataloader.num_workers": workers}
-    whole = train(config(tmp_path / "whole", 6, **options))
-    train(config(tmp_path / "parts", 3, **options))
+    whole = train_to_end(demo_config(tmp_path / "whole", 6, **options))
+    train_to_end(demo_config(tmp_path / "parts", 3, **options))
     torch.rand(17)  # what the first part left in the global generator is not needed
-    parts = train(config(tmp_path / "parts", 6, resume=True, **options))
-    assert_equal(parts["state_dict"], whole["state_dict"], "state_dict")
-    assert_equal(parts["optimizer"], whole["optimizer"], "optimizer")
+    parts = train_to_end(demo_config(tmp_path / "parts", 6, resume=True, **options))
+    assert_equal_states(parts["state_dict"], whole["state_dict"], "state_dict")
+    assert_equal_states(parts["optimizer"], whole["optimizer"], "optimizer")
     assert whole["state_dict"]["alignments.cosine.queues.last.counts"].any()
 
 
 def test_the_report_reaches_the_scalars(tmp_path: Path) -> None:
-    cfg = config(tmp_path, 3)
+    cfg = demo_config(tmp_path, 3)
     cfg.custom_hooks = [dict(type="AlignmentReportHook", interval=3)]
-    train(cfg)
+    train_to_end(cfg)
     (scalars,) = tmp_path.glob("*/vis_data/scalars.json")
     lines = [line for line in scalars.read_text().splitlines() if "/road" in line]
     assert len(lines) == 1

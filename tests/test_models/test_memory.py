@@ -239,3 +239,17 @@ def test_wrong_rows_are_named() -> None:
         queue.enqueue(torch.zeros(2, K, dtype=torch.int64), labels)
     with pytest.raises(ValueError, match="limit=0"):
         queue.enqueue(torch.zeros(2, K), labels, limit=0)
+
+
+def test_ages_are_counted_in_pushes() -> None:
+    queue = ClassFeatureQueue(2, 3, 2)
+    assert queue.ages().isnan().all()
+    queue.enqueue(torch.ones(2, 2), torch.tensor([0, 0]))
+    queue.enqueue(torch.ones(1, 2), torch.tensor([0]))
+    assert queue.ages()[0] == pytest.approx(2 / 3)  # 1, 1, 0
+    queue.enqueue(torch.ones(2, 2), torch.tensor([0, 1]))  # the oldest leaves
+    assert queue.ages().tolist() == [1.0, 0.0]  # 2, 1, 0
+    queue.enqueue(torch.ones(0, 2), torch.zeros(0, dtype=torch.int64))
+    assert queue.ages().tolist() == [2.0, 1.0]
+    queue.reset()
+    assert queue.ages().isnan().all()

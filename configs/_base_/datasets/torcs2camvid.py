@@ -2,8 +2,8 @@
 # COSDA_DATA names the folder that holds source/, target/ and weights/.
 data_root = "{{$COSDA_DATA:data/torcs2camvid}}"
 # (W, H) of the network's input, both domains; files and evaluation are 480x360.
-source_size = (320, 240)
-target_size = (320, 240)
+source_size = (256, 192)
+target_size = (256, 192)
 num_classes = 11
 
 # Feeds the labelled source images of training.
@@ -39,7 +39,7 @@ test_pipeline = [
 
 train_dataloader = dict(
     batch_size=1,
-    num_workers=2,
+    num_workers=1,
     persistent_workers=True,
     sampler=dict(type="InfiniteSampler", shuffle=False),
     dataset=dict(
@@ -60,7 +60,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(
     batch_size=1,
-    num_workers=2,
+    num_workers=1,
     persistent_workers=True,
     sampler=dict(type="DefaultSampler", shuffle=False),
     dataset=dict(

@@ -10,6 +10,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmseg_cosda.engine.distributed import gather_rows
+from mmseg_cosda.models.diagnosis import MatchCounts, count_matches
 from mmseg_cosda.models.domain import DomainBatch
 from mmseg_cosda.models.functional import (
     MatchStatistics,
@@ -18,7 +19,7 @@ from mmseg_cosda.models.functional import (
     class_wise_cosine_loss_with_statistics,
     split_source,
 )
-from mmseg_cosda.models.losses.cosine_taps import build_taps
+from mmseg_cosda.models.losses.cosine_taps import CosineTap, build_taps
 from mmseg_cosda.models.memory import ClassFeatureQueue, random_subset
 from mmseg_cosda.randomness import derive_seed
 
@@ -133,7 +134,7 @@ class ClassWiseCosineLoss(nn.Module):
                 ]
         if not self.use_queue:
             return {}
-        fills = [fill.mean() for fill in self.report().values()]
+        fills = [fill.mean() for fill in self._fills().values()]
         return {"queue_fill": torch.stack(fills).mean()}
 
     def on_target(self, domain: DomainBatch) -> dict[str, Tensor]:
@@ -150,13 +151,7 @@ class ClassWiseCosineLoss(nn.Module):
         losses, shares = [], {}
         for name, tap in self.taps.items():
             feature = tap.checked(domain.features[tap.feature], name)
-            labels = tap.resize(predictions, feature, domain.ignore_index)
-            if domain.labels is not None:
-                labels = augment_pseudo_labels(
-                    tap.resize(domain.labels, feature, domain.ignore_index),
-                    labels,
-                    domain.ignore_index,
-                )
+            labels = _split_target(domain, predictions, tap, feature)
             results = [
                 self._image_loss(name, i, rows, labels[i])
                 for i, rows in enumerate(_rows(feature))
@@ -171,11 +166,45 @@ class ClassWiseCosineLoss(nn.Module):
         return {**logs, **shares} if len(shares) > 1 else logs
 
     def report(self) -> dict[str, Tensor]:
-        """Return the fill of each class's queue, in [0, 1], (C,) per tap."""
-        return {
-            f"queue_fill_{name}": self._queue(name).counts / self._queue(name).capacity
-            for name in self.queues
-        }
+        """Return figures of each class's queue, (C,) each.
+
+        Returns:
+            Per tap its fill, in [0, 1], and the mean age of its features, in pushes
+            (source images of each process).
+        """
+        figures = {f"queue_fill_{name}": fill for name, fill in self._fills().items()}
+        for name in self.queues:
+            figures[f"queue_age_{name}"] = self._queue(name).ages()
+        return figures
+
+    @torch.no_grad()
+    def diagnose(self, domain: DomainBatch, truth: Tensor) -> dict[str, MatchCounts]:
+        """Count what the loss would select on labelled target images, and how rightly.
+
+        Args:
+            domain: The target images, with or without pseudo-labels.
+            truth: Their ground truth, (B, H, W).
+
+        Returns:
+            Counts per tap; none without a queue, which leaves nothing to compare with.
+        """
+        predictions = domain.logits.argmax(dim=1)
+        found = {}
+        for name in self.queues:
+            tap = self.taps[name]
+            feature = tap.checked(domain.features[tap.feature], name)
+            found[name] = count_matches(
+                _rows(feature).flatten(0, 1),
+                _split_target(domain, predictions, tap, feature).flatten(),
+                tap.resize(truth, feature, domain.ignore_index).flatten(),
+                *self._queue(name).as_tensors(),
+                tap.threshold,
+            )
+        return found
+
+    def _fills(self) -> dict[str, Tensor]:
+        queues = {name: self._queue(name) for name in self.queues}
+        return {name: queue.counts / queue.capacity for name, queue in queues.items()}
 
     def _queue(self, name: str) -> ClassFeatureQueue:
         queue = self.queues[name]
@@ -231,6 +260,20 @@ class ClassWiseCosineLoss(nn.Module):
         return class_wise_cosine_loss_from_blocks(
             rows, labels, self._current[name][image], threshold, self.reduction
         )
+
+
+def _split_target(
+    domain: DomainBatch, predictions: Tensor, tap: CosineTap, feature: Tensor
+) -> Tensor:
+    """Return the class of each target pixel of a map (process B), (B, h, w)."""
+    labels = tap.resize(predictions, feature, domain.ignore_index)
+    if domain.labels is None:
+        return labels
+    return augment_pseudo_labels(
+        tap.resize(domain.labels, feature, domain.ignore_index),
+        labels,
+        domain.ignore_index,
+    )
 
 
 def _rows(feature: Tensor) -> Tensor:

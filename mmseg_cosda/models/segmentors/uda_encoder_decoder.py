@@ -18,6 +18,7 @@ from mmseg_cosda.models.segmentors.compiled_forward import (
     compile_backend,
     compile_forward,
 )
+from mmseg_cosda.models.segmentors.diagnosis import Diagnosis, diagnose
 from mmseg_cosda.models.segmentors.head_losses import (
     Losses,
     per_image_losses,
@@ -246,6 +247,12 @@ class UDAEncoderDecoder(EncoderDecoder):
         for phase in self.phases(inputs, data_samples):
             losses.update(phase.losses())
         return losses
+
+    def diagnose(
+        self, data: dict[str, Any], feature: str, pseudo_labels: Tensor | None = None
+    ) -> Diagnosis:
+        """Diagnose features and matches on a labelled batch, see :func:`diagnose`."""
+        return diagnose(self, data, feature, pseudo_labels)
 
     def train_step(self, data: dict[str, Any], optim_wrapper: Any) -> Losses:
         """Train on one batch of both domains.
