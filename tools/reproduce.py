@@ -14,6 +14,7 @@ from typing import Any
 import mmseg_cosda  # noqa: F401  (before any config is read)
 from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.files import atomic_write
+from mmseg_cosda.reproduce.evidence import write_evidence
 from mmseg_cosda.reproduce.execute import execute
 from mmseg_cosda.reproduce.plan import (
     Plan,
@@ -38,10 +39,11 @@ from mmseg_cosda.reproduce.table import settings_table, write_table
 ROOT = Path(__file__).resolve().parents[1]
 EPILOG = """\
 Tables 1 to 6 are the paper's; "bounds" is source-only, its control and the supervised
-upper bound, "variants" are departures from eq. 10 and from literal enqueueing. A run
-that has a result is not run again; one that was killed goes on where it was. Started
-twice, side by side, the two share the runs out. Rows with pseudo-labels take those
-of one model (--pseudo-labels-from), which is trained first.
+upper bound; "variants" and "variants-no-pl" are departures from the literal loss, with
+and without pseudo-labels; "evidence" is all of these in one table. A run that has a
+result is not run again; one that was killed goes on where it was. Started twice, side
+by side, the two share the runs out. Rows with pseudo-labels take those of one model
+(--pseudo-labels-from), which is trained first.
 
 examples:
   python tools/reproduce.py --table 4 --task demo
@@ -157,7 +159,10 @@ def write_tables(
                 result = read_result(plan, Run(row, seed))
                 if result is not None:
                     results.setdefault(row.name, {})[seed] = result
-        text = write_table(table, plan.setting, rows, results, base)
+        if table == "evidence":
+            text = write_evidence(plan.setting, rows, results)
+        else:
+            text = write_table(table, plan.setting, rows, results, base)
         path = plan.result_root / plan.setting.name / f"table_{table}.md"
         with atomic_write(path) as file:
             file.write(text.encode())

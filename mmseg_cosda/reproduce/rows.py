@@ -9,6 +9,7 @@ from typing import Any
 from mmseg_cosda.errors import UserError
 
 TASKS = ("gta2cs", "synthia2cs", "demo", "torcs2camvid")
+SMALL = ("demo", "torcs2camvid")
 NETS = ("deeplabv2", "fcn8s")
 COSINE = "model.alignments.cosine"
 
@@ -95,6 +96,26 @@ class Row:
 
 
 _ABLATIONS = "cosda/ablations"
+# Departures from the literal loss, each one option of ClassWiseCosineLoss.
+_VARIANTS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
+    ("sum", "sum over the selected pairs, same weight", {"reduction": "sum"}),
+    (
+        "sum-scaled",
+        "sum over the selected pairs, weight 1e-5",
+        {"reduction": "sum", "loss_weight": 1e-5},
+    ),
+    ("strong", "ten times the weight", {"loss_weight": 1.0}),
+    (
+        "sampled",
+        "at most 50 features per class and image enqueued",
+        {"enqueue_limit": 50},
+    ),
+    ("centered", "features centred", {"centering": True}),
+    ("top-10", "the 10 most similar source features", {"top_k": 10}),
+    ("confident", "target pixels of confidence 0.9", {"min_confidence": 0.9}),
+    ("warm-up", "weight rises over 200 iterations", {"warmup_iters": 200}),
+    ("repulsion", "repulsion from other classes", {"repulsion_weight": 0.1}),
+)
 ROWS: Mapping[str, Row] = {
     row.name: row
     for row in (
@@ -127,21 +148,17 @@ ROWS: Mapping[str, Row] = {
         ),
         Row("only-ssl", "only SSL", "self_training", "", True),
         Row("ssl-adversarial", "SSL with Adversarial", "adversarial", "", True),
-        Row(
-            "sum",
-            "sum over the selected pairs",
-            "cosda",
-            "",
-            True,
-            {f"{COSINE}.reduction": "sum"},
-        ),
-        Row(
-            "sampled",
-            "at most 50 features per class and image enqueued",
-            "cosda",
-            "",
-            True,
-            {f"{COSINE}.enqueue_limit": 50},
+        *(
+            Row(
+                name + ("" if labels else "-no-pl"),
+                title + ("" if labels else ", eq. 11"),
+                "cosda",
+                "" if labels else "_no-pl",
+                labels,
+                {f"{COSINE}.{key}": value for key, value in options.items()},
+            )
+            for labels in (True, False)
+            for name, title, options in _VARIANTS
         ),
     )
 }
@@ -160,15 +177,22 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     ),
     "6": ("cosine",),
     "bounds": ("source-only", "target-bn", "target-supervised"),
-    "variants": ("cosine", "sum", "sampled"),
+    "evidence": (),
+    "variants": ("cosine", *(name for name, *_ in _VARIANTS)),
+    "variants-no-pl": (
+        "cosine-no-pl",
+        *(f"{name}-no-pl" for name, *_ in _VARIANTS),
+    ),
 }
-"""Rows by table; Table 6 has the sweeps besides, Table 5 needs no run."""
+"""Rows by table; Table 6 has the sweeps besides, "evidence" the rows of all tables;
+Table 5 needs no run."""
 
 BASELINES: Mapping[str, str] = {
     "1": "adversarial-no-pl",
     "6": "cosine",
     "bounds": "source-only",
     "variants": "cosine",
+    "variants-no-pl": "cosine-no-pl",
 }
 """The row that differences are taken to, "only SSL" where none is named."""
 
@@ -232,7 +256,13 @@ def table_rows(
             "SYNTHIA"
         )
     rows = [ROWS[name] for name in TABLES[table]]
-    if setting.task not in ("demo", "torcs2camvid"):  # no such configs
+    if table == "evidence":
+        parts = ("bounds", "1", "4", "6", "variants-no-pl", "variants")
+        every = [row for part in parts for row in table_rows(part, setting, cosine)]
+        rows = list(dict.fromkeys(every))
+        if setting.task in SMALL:  # no live BatchNorm: the control is source-only
+            rows = [row for row in rows if row.name != "target-bn"]
+    if setting.task not in SMALL:  # no such configs
         rows = [row for row in rows if row.name != "target-supervised"]
     if table == "6":
         rows += sweep_rows(cosine)
