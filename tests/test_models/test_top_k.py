@@ -50,9 +50,8 @@ def problem(
     return features.to(dtype).requires_grad_(), labels, queue.to(dtype), counts
 
 
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
-@pytest.mark.parametrize("unit", [True, False])
-@pytest.mark.parametrize("k", [1, 2, 4, Q, 50])
+@pytest.mark.parametrize(("unit", "reduction"), [(True, "mean"), (False, "sum")])
+@pytest.mark.parametrize("k", [1, 3, Q])
 @pytest.mark.parametrize("threshold", [-1.0, -0.3, 0.2])
 def test_equals_loops(
     sync_free: bool, threshold: float, k: int, unit: bool, reduction: str
