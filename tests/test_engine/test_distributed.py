@@ -81,6 +81,8 @@ def test_two_processes_equal_one(
     train(single, single, None, accumulate)
     for name, value in single.state_dict().items():
         assert torch.equal(ranks[0][name], ranks[1][name]), name
+        if name.endswith(("stamps", "pushes")):
+            continue  # a push holds one image of each process
         torch.testing.assert_close(ranks[0][name], value, rtol=1e-4, atol=1e-6)
     for rank in range(2):
         rows, labels = torch.load(tmp_path / f"rows{rank}.pth")
