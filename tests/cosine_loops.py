@@ -39,7 +39,9 @@ def source_rows(source: DomainBatch, centre: Tensor | None = None) -> Any:
         yield f.flatten(1).t(), labels.flatten()
 
 
-def memory_of(sources: list[DomainBatch], centres: list[Tensor | None]) -> Any:
+def memory_of(
+    sources: list[DomainBatch], centres: list[Tensor | None]
+) -> tuple[Tensor, Tensor]:
     """The queue (C, Q, K) and its counts after these source batches."""
     memory = references.Dictionary(C, 50)
     for source, centre in zip(sources, centres, strict=True):
@@ -79,14 +81,15 @@ def running_means(sources: list[DomainBatch], momentum: float = 0.01) -> list[Te
     """The mean after each batch: the first one's, then (1 - a) mu + a f."""
     means: list[Tensor] = []
     for source in sources:
-        f = source.features[MAP].detach()
-        batch = sum(
-            f[b, :, y, x] for b in range(len(f)) for y in range(3) for x in range(5)
-        )
-        batch = batch / (len(f) * 15)
-        means.append(
-            batch if not means else (1 - momentum) * means[-1] + momentum * batch
-        )
+        f, total = source.features[MAP].detach(), torch.zeros(K)
+        for b in range(len(f)):
+            for y in range(3):
+                for x in range(5):
+                    total = total + f[b, :, y, x]
+        batch = total / (len(f) * 15)
+        if means:
+            batch = (1 - momentum) * means[-1] + momentum * batch
+        means.append(batch)
     return means
 
 

@@ -153,17 +153,17 @@ EMPTY: dict[str, Any] = {
     "all ignored": lambda f, y, q, n: (f, y * 0 + IGNORE, q, n),
     "empty queue": lambda f, y, q, n: (f, y, q, n * 0),
     "queue of capacity 0": lambda f, y, q, n: (f, y, q[:, :0], n * 0),
-    "nobody passes": lambda f, y, q, n: (f, y, q, n, 1.0),
+    "nobody passes": lambda f, y, q, n: (f, y, q, n),
 }
 
 
 @pytest.mark.parametrize("case", EMPTY)
 def test_nothing_selected_is_a_zero_with_a_graph(sync_free: bool, case: str) -> None:
     leaf, *rest = problem()
-    args = EMPTY[case](leaf, *rest)
-    threshold = args[4] if len(args) > 4 else -0.5
+    threshold = 1.0 if case == "nobody passes" else -0.5
+    features, labels, queue, counts = EMPTY[case](leaf, *rest)
     loss, stats = class_wise_cosine_loss_with_statistics(
-        *args[:4], threshold, sync_free=sync_free, top_k=2
+        features, labels, queue, counts, threshold, sync_free=sync_free, top_k=2
     )
     loss.backward()
     assert loss.item() == 0
