@@ -5,13 +5,13 @@ w = 1 where M = t D^T exceeds T_cos, n_i = sum_j w_ij and s_i = sum_j w_ij M_ij 
 t_i (w D)_i, a class's loss is a sum_i (n_i - s_i) and its gradient is dL/dT_i =
 a (s_i t_i - (w D)_i) / |T_i|, where a = 1 / (C sum_i n_i) for the mean and 1 / C for
 the sum. So the forward computes the gradient too, with two matrix products in all, and
-nothing of size pixels x queue is kept for the backward. Imports torch alone.
+nothing of size pixels x queue is kept for the backward. With ``top_k``, w = 1 for the
+most similar of these pairs alone (``pair_choice``). Imports torch alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -22,16 +22,14 @@ from mmseg_cosda.models.class_order import (
     put_rows,
     sort_by_class,
     take_rows,
-    tile_by_class,
 )
+from mmseg_cosda.models.pair_choice import choose_pairs, limits
+from mmseg_cosda.models.precision import without_autocast
+from mmseg_cosda.models.unit_norm import inverse_norm, normalize_
 
-# A shorter vector has no direction: similar to nothing, and without a gradient.
-_EPS = 1e-12
 _CHUNK_ELEMENTS = 2**21  # of t, per chunk of rows: 8 MiB in float32
 _CHUNK_ROWS = 1024  # most rows of a chunk
 _BLOCK_ROWS = 512  # queue rows compared at once; converted they fit a cache
-_TILE_ROWS = 256  # rows of a tile of the sync-free pass, all of one class
-_TILE_BYTES = 2**28  # queue rows gathered at once by the sync-free pass
 
 
 class MatchStatistics(NamedTuple):
@@ -39,7 +37,7 @@ class MatchStatistics(NamedTuple):
 
     Args:
         pairs: Pairs (t, d) of each class, (C,) int64.
-        selected: Those with M > T_cos, (C,) int64.
+        selected: Those with M > T_cos, of these the top_k per row, (C,) int64.
     """
 
     pairs: Tensor
@@ -65,7 +63,7 @@ class _OnePass(torch.autograd.Function):
     def forward(  # type: ignore[override]
         ctx: Any, features: Tensor, labels: Tensor, kernel: Kernel, reduction: str
     ) -> tuple[Tensor, Tensor, Tensor]:
-        with _without_autocast(features.device):
+        with without_autocast(features.device):
             result = kernel(features, labels)
         share = torch.full_like(result.selected, 1 / len(result.selected))
         if reduction == "mean":
@@ -87,13 +85,6 @@ class _OnePass(torch.autograd.Function):
         scale = (scale * -grad_loss).unsqueeze(1)
         grad = descent * scale if _graph_is_kept() else descent.mul_(scale)
         return grad.to(ctx.dtype), None, None, None
-
-
-def _without_autocast(device: torch.device) -> AbstractContextManager[Any]:
-    """Keep autocast from narrowing the products, where the device knows it."""
-    if not torch.amp.is_autocast_available(device.type):
-        return nullcontext()
-    return torch.autocast(device.type, enabled=False)
 
 
 def _graph_is_kept() -> bool:
@@ -120,6 +111,7 @@ def by_segments(
     threshold: float,
     unit: bool,
     dtype: torch.dtype,
+    top_k: int | None = None,
 ) -> Pass:
     """Compare chunks of each class's rows with its block: least memory, one sync."""
     order = sort_by_class(labels, len(blocks))
@@ -130,14 +122,17 @@ def by_segments(
         features.new_zeros(len(blocks), dtype=torch.float64),
         features.new_zeros(len(blocks), dtype=torch.float64),
     )
-    length = max(1, min(_CHUNK_ROWS, _CHUNK_ELEMENTS // max(1, features.shape[1])))
     for c, block in enumerate(blocks):
         if len(block) == 0 or starts[c] == starts[c + 1]:
             continue
-        scale = None if unit else _inverse_norm(block, dtype)
+        k = top_k if limits(top_k, len(block)) else None
+        scale = None if unit else inverse_norm(block, dtype)
+        # With a k the whole of M is held for a chunk's rows.
+        width = max(1, features.shape[1], 0 if k is None else len(block))
+        length = max(1, min(_CHUNK_ROWS, _CHUNK_ELEMENTS // width))
         for rows in torch.split(order.rows[starts[c] : starts[c + 1]], length):
             selected, similarity = _segment(
-                features, rows, block, scale, threshold, result.descent
+                features, rows, block, scale, threshold, k, result.descent
             )
             result.selected[c] += selected
             result.distance[c] += selected - similarity
@@ -150,12 +145,16 @@ def _segment(
     block: Tensor,
     scale: Tensor | None,
     threshold: float,
+    top_k: int | None,
     out: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Write the descent of rows of one class; return the sums of n and s, float64."""
     t = take_rows(features, rows).to(out.dtype)
-    inverse_norm = _normalize_(t)
-    descent, n = _select(t, block, scale, threshold)
+    inverse_norm = normalize_(t)
+    if top_k is None:
+        descent, n = _select(t, block, scale, threshold)
+    else:
+        descent, n = _select_top(t, block, scale, threshold, top_k)
     s = (t * descent).sum(dim=1)
     descent.addcmul_(t, s[:, None], value=-1).mul_(inverse_norm[:, None])
     put_rows(out, rows, descent)
@@ -184,81 +183,19 @@ def _select(
     return out, chosen
 
 
-def by_tiles(
-    features: Tensor,
-    labels: Tensor,
-    *,
-    queue: Tensor,
-    counts: Tensor,
-    threshold: float,
-    unit: bool,
-    dtype: torch.dtype,
-) -> Pass:
-    """Compare tiles of rows of one class with its queue: no host sync.
-
-    Each class is padded to whole tiles. ``torch._grouped_mm`` pads nothing, but in
-    float32 it copies the segments' ends to the host, and its path that doesn't
-    returns a bfloat16 M.
-    """
-    (_, Q, K), N = queue.shape, len(features)
-    order = sort_by_class(labels, len(queue))
-    rows, owner = tile_by_class(order, _TILE_ROWS)  # (G, B), N where padded; (G,)
-    valid = rows < N
-    if N == 0:
-        features = features.new_zeros(1, K)
-    t = features[rows.clamp(max=max(N - 1, 0))].to(dtype)  # (G, B, K)
-    t = torch.where(valid[..., None], t, 0)
-    inverse_norm = _normalize_(t)
-    scale = None
-    if not unit:
-        scale = _row_scale(queue, counts, dtype)[owner]  # (G, Q)
-        live = scale > 0
-    descent, chosen = torch.empty_like(t), t.new_empty(rows.shape)
-    step = max(1, _TILE_BYTES // max(1, Q * K * dtype.itemsize))
-    for start in range(0, len(t), step):
-        part = slice(start, start + step)
-        d = queue[owner[part]].to(dtype)  # (g, Q, K)
-        if scale is not None:  # invalid rows may hold anything, NaN too
-            d = torch.where(live[part, :, None], d * scale[part, :, None], 0)
-        w = torch.bmm(t[part], d.mT).gt_(threshold)
-        torch.sum(w, dim=2, out=chosen[part])
-        torch.bmm(w, d, out=descent[part])
-    s = (t * descent).sum(dim=2)
-    descent.addcmul_(t, s[..., None], value=-1).mul_(inverse_norm[..., None])
-    if threshold < 0:  # M = 0 was chosen: padded rows, and queue rows that aren't valid
-        chosen = torch.where(valid, chosen - (Q - counts)[owner, None], 0)
-    classes = torch.arange(len(queue), device=owner.device)
-    is_owner = (owner == classes[:, None]).double()  # (C, G)
-    selected = is_owner.mv(chosen.sum(dim=1, dtype=torch.float64))
-    out = descent.new_zeros(N + 1, K)  # row N swallows the padding
-    out.index_copy_(0, rows.flatten(), descent.flatten(0, 1))
-    similarity = is_owner.mv(s.sum(dim=1, dtype=torch.float64))
-    return Pass(out[:-1], order.sizes, selected - similarity, selected)
-
-
-def _row_scale(queue: Tensor, counts: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return 1 / |d| of each queue row, (C, Q); 0 for those that aren't valid."""
-    live = torch.arange(queue.shape[1], device=queue.device) < counts[:, None]
-    return torch.where(live, _inverse_norm(queue, dtype), 0)
-
-
-def _normalize_(x: Tensor) -> Tensor:
-    """Scale x to unit norm over the last dimension, in place, and return 1 / |x|."""
-    inverse = _inverse_norm(x, x.dtype)
-    x.mul_(inverse.unsqueeze(-1))
-    return inverse
-
-
-def _inverse_norm(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return 1 / |x| over the last dimension, 0 for zero vectors."""
-    if x.is_contiguous():
-        norm = torch.linalg.vector_norm(x, dim=-1, dtype=dtype)
-    else:  # the view of a map, whose columns vector_norm walks 15 times slower
-        norm = x.to(dtype).square().sum(dim=-1).sqrt_()
-    return torch.where(norm < _EPS, 0, norm.reciprocal())
-
-
-def compute_dtype(*tensors: Tensor) -> torch.dtype:
-    """Return float64 if a tensor is, else float32: 16 bits would move the choice."""
-    double = any(tensor.dtype == torch.float64 for tensor in tensors)
-    return torch.float64 if double else torch.float32
+def _select_top(
+    t: Tensor, block: Tensor, scale: Tensor | None, threshold: float, top_k: int
+) -> tuple[Tensor, Tensor]:
+    """Return what ``_select`` does, for the ``top_k`` largest M of each row alone."""
+    parts = [slice(i, i + _BLOCK_ROWS) for i in range(0, len(block), _BLOCK_ROWS)]
+    M = torch.cat([torch.mm(t, block[part].to(t.dtype).t()) for part in parts], dim=1)
+    if scale is not None:
+        M.mul_(scale)
+    w = choose_pairs(M, threshold, top_k).to(t.dtype)
+    chosen = w.sum(dim=1)
+    if scale is not None:
+        w.mul_(scale)
+    out = torch.zeros_like(t)
+    for part in parts:
+        out.addmm_(w[:, part], block[part].to(t.dtype))
+    return out, chosen

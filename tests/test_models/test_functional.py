@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmseg_cosda.benchmark.measure import peak_extra_mib
-from mmseg_cosda.models import one_pass
+from mmseg_cosda.models import one_pass, tiles
 from mmseg_cosda.models.functional import (
     augment_pseudo_labels,
     class_wise_cosine_loss,
@@ -33,8 +33,8 @@ def sync_free(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if request.param.startswith("small"):
         monkeypatch.setattr(one_pass, "_CHUNK_ROWS", 3)
         monkeypatch.setattr(one_pass, "_BLOCK_ROWS", 2)
-        monkeypatch.setattr(one_pass, "_TILE_ROWS", 3)
-        monkeypatch.setattr(one_pass, "_TILE_BYTES", 2 * Q * K * 8)
+        monkeypatch.setattr(tiles, "_TILE_ROWS", 3)
+        monkeypatch.setattr(tiles, "_TILE_BYTES", 2 * Q * K * 8)
     return bool(request.param.endswith("tiles"))
 
 
@@ -407,7 +407,7 @@ def test_operator_count_of_the_full_size(monkeypatch: pytest.MonkeyPatch) -> Non
     # 8,385 rows, 19 classes, a queue of 2,500: shapes decide the count, not K; the
     # chunks are those of K = 2048.
     rows, classes, capacity, k = 8385, 19, 2500, 4
-    monkeypatch.setattr(one_pass, "_TILE_BYTES", one_pass._TILE_BYTES * k // 2048)
+    monkeypatch.setattr(tiles, "_TILE_BYTES", tiles._TILE_BYTES * k // 2048)
     features = torch.randn(rows, k, requires_grad=True)
     labels = torch.randint(classes, (rows,))
     queue = F.normalize(torch.randn(classes, capacity, k), dim=-1)

@@ -5,27 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from mmengine.dist import get_rank
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
-from mmseg_cosda.engine.distributed import gather_rows
 from mmseg_cosda.models.diagnosis import MatchCounts, count_matches
 from mmseg_cosda.models.domain import DomainBatch
 from mmseg_cosda.models.functional import (
     MatchStatistics,
-    augment_pseudo_labels,
+    class_means,
+    class_repulsion_loss,
     class_wise_cosine_loss_from_blocks,
     class_wise_cosine_loss_with_statistics,
-    split_source,
+    confident_predictions,
 )
-from mmseg_cosda.models.losses.cosine_taps import CosineTap, build_taps
-from mmseg_cosda.models.memory import ClassFeatureQueue, random_subset
-from mmseg_cosda.randomness import derive_seed
+from mmseg_cosda.models.losses.cosine_options import CosineOptions
+from mmseg_cosda.models.losses.cosine_taps import build_taps
+from mmseg_cosda.models.losses.domain_rows import map_rows, split_target
+from mmseg_cosda.models.losses.source_memory import SourceMemory
+from mmseg_cosda.models.losses.warmup import Warmup
 
 
 @MODELS.register_module()
-class ClassWiseCosineLoss(nn.Module):
+class ClassWiseCosineLoss(SourceMemory):
     r"""Pull target features towards the most similar source features of their class.
 
     .. math::
@@ -61,9 +62,28 @@ class ClassWiseCosineLoss(nn.Module):
             queue, None for all. Taken literally (None), a frequent class's queue is
             replaced each iteration by the last pixels of one image.
         queue_dtype: "float32", or "float16" for half the memory (an error of 4e-6).
+        centering: Whether a running mean of the source's features (``FeatureMean``) is
+            subtracted from those of both domains before they are compared. Rectified
+            features share a large direction, so that any two classes are similar and a
+            threshold hardly tells them apart. The paper doesn't centre.
+        top_k: At most so many pairs of each target feature count, the most similar of
+            those above T_cos; None for all. "The most similar" of section 3.2 in
+            words, where eq. 10 has the threshold alone; it keeps the pull local.
+        min_confidence: Target pixels without a pseudo-label are left out where the
+            largest softmax probability is below this, in [0, 1]: a wrong prediction
+            pulls towards a wrong class. The paper takes all of them (0).
+        warmup_iters: Iterations over which both weights rise linearly from 0, while
+            the queue fills and the first predictions settle. The paper's loss has its
+            full weight from the start (0).
+        repulsion_weight: Weight of ``loss_repulsion``, which pushes target features
+            away from the queues of the other classes (``class_repulsion_loss``): a
+            loss that only attracts can pull all classes together. Not in the paper (0).
+        repulsion_margin: Mean similarity to another class's queue that costs nothing,
+            in [-1, 1].
 
     Raises:
-        ValueError: If an option is out of range or a map has other channels.
+        ValueError: If an option is out of range or needs another, or a map has other
+            channels.
 
     Source: section 3.2, appendices B and D, Tables 4 to 6 of the paper.
     """
@@ -79,63 +99,46 @@ class ClassWiseCosineLoss(nn.Module):
         class_wise: bool = True,
         enqueue_limit: int | None = None,
         queue_dtype: str = "float32",
+        centering: bool = False,
+        top_k: int | None = None,
+        min_confidence: float = 0.0,
+        warmup_iters: int = 0,
+        repulsion_weight: float = 0.0,
+        repulsion_margin: float = 0.0,
     ) -> None:
-        super().__init__()
-        _check(
-            num_classes, queue_size, loss_weight, reduction, enqueue_limit, queue_dtype
+        CosineOptions(
+            num_classes=num_classes,
+            queue_size=queue_size,
+            loss_weight=loss_weight,
+            reduction=reduction,
+            use_queue=use_queue,
+            class_wise=class_wise,
+            enqueue_limit=enqueue_limit,
+            queue_dtype=queue_dtype,
+            centering=centering,
+            top_k=top_k,
+            min_confidence=min_confidence,
+            warmup_iters=warmup_iters,
+            repulsion_weight=repulsion_weight,
+            repulsion_margin=repulsion_margin,
+        ).check()
+        super().__init__(
+            num_classes=num_classes,
+            taps=build_taps(taps),
+            queue_size=queue_size,
+            use_queue=use_queue,
+            class_wise=class_wise,
+            enqueue_limit=enqueue_limit,
+            queue_dtype=getattr(torch, queue_dtype),
+            centering=centering,
         )
-        self.num_classes = num_classes
-        self.taps = build_taps(taps)
         self.loss_weight = loss_weight
         self.reduction = reduction
-        self.class_wise = class_wise
-        self.use_queue = use_queue and class_wise
-        self.enqueue_limit = enqueue_limit
-        self.queues = nn.ModuleDict()
-        if self.use_queue:
-            for name, tap in self.taps.items():
-                self.queues[name] = ClassFeatureQueue(
-                    num_classes, queue_size, tap.channels, getattr(torch, queue_dtype)
-                )
-        # Blocks of the current source images, by tap: what the queue replaces.
-        self._current: dict[str, list[list[Tensor]]] = {}
-
-    @property
-    def feature_paths(self) -> tuple[str, ...]:
-        """Tap paths that the segmentor records."""
-        return tuple(tap.feature for tap in self.taps.values())
-
-    @torch.no_grad()
-    def on_source(self, domain: DomainBatch) -> dict[str, Tensor]:
-        """Remember the source features (process A, eq. 6).
-
-        Args:
-            domain: The source images with ground truth.
-
-        Returns:
-            The mean fill of the queues, in [0, 1].
-        """
-        if domain.labels is None:
-            raise ValueError("the cosine loss needs ground truth on the source")
-        predictions = domain.logits.argmax(dim=1)
-        for name, tap in self.taps.items():
-            feature = tap.checked(domain.features[tap.feature], name)
-            labels = split_source(
-                tap.resize(predictions, feature, domain.ignore_index),
-                tap.resize(domain.labels, feature, domain.ignore_index),
-                domain.ignore_index,
-            )
-            if self.use_queue:
-                self._enqueue(name, feature, labels, domain.step_seed)
-            else:
-                self._current[name] = [
-                    self._blocks(each, label)
-                    for each, label in zip(feature, labels, strict=True)
-                ]
-        if not self.use_queue:
-            return {}
-        fills = [fill.mean() for fill in self._fills().values()]
-        return {"queue_fill": torch.stack(fills).mean()}
+        self.top_k = top_k
+        self.min_confidence = min_confidence
+        self.repulsion_weight = repulsion_weight
+        self.repulsion_margin = repulsion_margin
+        self.warmup = Warmup(warmup_iters) if warmup_iters else None
 
     def on_target(self, domain: DomainBatch) -> dict[str, Tensor]:
         """Return the loss on the target features (process B, eq. 7 to 10).
@@ -144,38 +147,36 @@ class ClassWiseCosineLoss(nn.Module):
             domain: The target images, with or without pseudo-labels.
 
         Returns:
-            ``loss``, weighted, and ``selected``, the share of pairs with
-            M > T_cos; with several taps also each one's share.
+            ``loss``, weighted, and ``selected``, the share of pairs that count, those
+            with M > T_cos; with several taps also each one's share. With repulsion
+            ``loss_repulsion``, weighted, with a warm-up its factor, ``warmup``.
         """
-        predictions = domain.logits.detach().argmax(dim=1)
-        losses, shares = [], {}
+        predictions = self._predictions(domain)
+        losses, repelled, shares = [], [], {}
         for name, tap in self.taps.items():
-            feature = tap.checked(domain.features[tap.feature], name)
-            labels = _split_target(domain, predictions, tap, feature)
+            feature = self.feature(name, domain)
+            labels = split_target(domain, predictions, tap, feature)
             results = [
                 self._image_loss(name, i, rows, labels[i])
-                for i, rows in enumerate(_rows(feature))
+                for i, rows in enumerate(map_rows(feature))
             ]
             losses += [loss for loss, _ in results]
+            if self.repulsion_weight:
+                repelled += self._repulsion(name, feature, labels)
             pairs = torch.stack([stats.pairs.sum() for _, stats in results]).sum()
             chosen = torch.stack([stats.selected.sum() for _, stats in results]).sum()
             shares[f"selected_{name}"] = chosen / pairs.clamp(min=1)
         self._current.clear()
         logs = {"loss": self.loss_weight * torch.stack(losses).mean()}
+        if repelled:
+            repulsion = self.repulsion_weight * torch.stack(repelled).mean()
+            logs["loss_repulsion"] = repulsion
+        if self.warmup is not None:
+            factor = self.warmup.advance()
+            logs = {key: factor * loss for key, loss in logs.items()}
+            logs["warmup"] = factor
         logs["selected"] = torch.stack(list(shares.values())).mean()
         return {**logs, **shares} if len(shares) > 1 else logs
-
-    def report(self) -> dict[str, Tensor]:
-        """Return figures of each class's queue, (C,) each.
-
-        Returns:
-            Per tap its fill, in [0, 1], and the mean age of its features, in pushes
-            (source images of each process).
-        """
-        figures = {f"queue_fill_{name}": fill for name, fill in self._fills().items()}
-        for name in self.queues:
-            figures[f"queue_age_{name}"] = self._queue(name).ages()
-        return figures
 
     @torch.no_grad()
     def diagnose(self, domain: DomainBatch, truth: Tensor) -> dict[str, MatchCounts]:
@@ -188,51 +189,33 @@ class ClassWiseCosineLoss(nn.Module):
         Returns:
             Counts per tap; none without a queue, which leaves nothing to compare with.
         """
-        predictions = domain.logits.argmax(dim=1)
+        predictions = self._predictions(domain)
         found = {}
         for name in self.queues:
             tap = self.taps[name]
-            feature = tap.checked(domain.features[tap.feature], name)
+            feature = self.feature(name, domain)
             found[name] = count_matches(
-                _rows(feature).flatten(0, 1),
-                _split_target(domain, predictions, tap, feature).flatten(),
+                map_rows(feature).flatten(0, 1),
+                split_target(domain, predictions, tap, feature).flatten(),
                 tap.resize(truth, feature, domain.ignore_index).flatten(),
-                *self._queue(name).as_tensors(),
+                *self.queue(name).as_tensors(),
                 tap.threshold,
+                self.top_k,
             )
         return found
 
-    def _fills(self) -> dict[str, Tensor]:
-        queues = {name: self._queue(name) for name in self.queues}
-        return {name: queue.counts / queue.capacity for name, queue in queues.items()}
+    def _predictions(self, domain: DomainBatch) -> Tensor:
+        logits = domain.logits.detach()
+        return confident_predictions(logits, self.min_confidence, domain.ignore_index)
 
-    def _queue(self, name: str) -> ClassFeatureQueue:
-        queue = self.queues[name]
-        assert isinstance(queue, ClassFeatureQueue)  # what __init__ has put there
-        return queue
-
-    def _enqueue(
-        self, name: str, feature: Tensor, labels: Tensor, step_seed: int
-    ) -> None:
-        """Enqueue the images of all ranks in order, the same on each rank."""
-        first = get_rank() * len(feature)
-        for index, rows in enumerate(_rows(feature)):
-            label = labels[index].flatten()
-            if self.enqueue_limit is not None:
-                generator = torch.Generator(feature.device)
-                generator.manual_seed(derive_seed(step_seed, first + index))
-                label = random_subset(
-                    label, self.num_classes, self.enqueue_limit, generator
-                )
-            self._queue(name).enqueue(*gather_rows(rows, label, self.num_classes))
-
-    def _blocks(self, feature: Tensor, labels: Tensor) -> list[Tensor]:
-        """Split one source image's unit features (K, h, w) by class."""
-        rows = nn.functional.normalize(_rows(feature[None])[0].float(), dim=1)
-        if not self.class_wise:
-            return [rows]
-        flat = labels.flatten()
-        return [rows[flat == c] for c in range(self.num_classes)]
+    def _repulsion(self, name: str, feature: Tensor, labels: Tensor) -> list[Tensor]:
+        """Return the repulsion of each target image, unweighted."""
+        queue, counts = self.queue(name).as_tensors()
+        means, margin = class_means(queue, counts), self.repulsion_margin
+        return [
+            class_repulsion_loss(rows, label.flatten(), means, counts > 0, margin)
+            for rows, label in zip(map_rows(feature), labels, strict=True)
+        ]
 
     def _image_loss(
         self, name: str, image: int, rows: Tensor, labels: Tensor
@@ -241,7 +224,7 @@ class ClassWiseCosineLoss(nn.Module):
         threshold = self.taps[name].threshold
         labels = labels.flatten()
         if self.use_queue:
-            queue, counts = self._queue(name).as_tensors()
+            queue, counts = self.queue(name).as_tensors()
             return class_wise_cosine_loss_with_statistics(
                 rows,
                 labels,
@@ -250,6 +233,7 @@ class ClassWiseCosineLoss(nn.Module):
                 threshold,
                 self.reduction,
                 queue_is_normalized=True,
+                top_k=self.top_k,
             )
         if name not in self._current:
             raise ValueError(
@@ -258,54 +242,10 @@ class ClassWiseCosineLoss(nn.Module):
         if not self.class_wise:
             labels = torch.zeros_like(labels)
         return class_wise_cosine_loss_from_blocks(
-            rows, labels, self._current[name][image], threshold, self.reduction
-        )
-
-
-def _split_target(
-    domain: DomainBatch, predictions: Tensor, tap: CosineTap, feature: Tensor
-) -> Tensor:
-    """Return the class of each target pixel of a map (process B), (B, h, w)."""
-    labels = tap.resize(predictions, feature, domain.ignore_index)
-    if domain.labels is None:
-        return labels
-    return augment_pseudo_labels(
-        tap.resize(domain.labels, feature, domain.ignore_index),
-        labels,
-        domain.ignore_index,
-    )
-
-
-def _rows(feature: Tensor) -> Tensor:
-    """View maps (B, K, h, w) as rows (B, h * w, K), in raster order."""
-    return feature.flatten(2).transpose(1, 2)
-
-
-def _check(
-    num_classes: int,
-    queue_size: int,
-    loss_weight: float,
-    reduction: str,
-    enqueue_limit: int | None,
-    queue_dtype: str,
-) -> None:
-    for key, value in {
-        "num_classes": num_classes,
-        "queue_size": queue_size,
-        "enqueue_limit": enqueue_limit,
-    }.items():
-        if value is not None and value < 1:
-            raise ValueError(f"ClassWiseCosineLoss: {key}={value} must be positive")
-    if loss_weight < 0:
-        raise ValueError(
-            f"ClassWiseCosineLoss: loss_weight={loss_weight} must not be negative"
-        )
-    if reduction not in ("mean", "sum"):
-        raise ValueError(
-            f"ClassWiseCosineLoss: reduction={reduction!r}, choose 'mean' or 'sum'"
-        )
-    if queue_dtype not in ("float32", "float16"):
-        raise ValueError(
-            f"ClassWiseCosineLoss: queue_dtype={queue_dtype!r}, choose 'float32' or "
-            "'float16'"
+            rows,
+            labels,
+            self._current[name][image],
+            threshold,
+            self.reduction,
+            top_k=self.top_k,
         )

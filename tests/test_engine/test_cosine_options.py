@@ -1,0 +1,74 @@
+"""The cosine loss's options through whole iterations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mmengine.optim import OptimWrapper
+from toy_runs import assert_equal_states, demo_config, train_to_end
+from toys import batch, build, cosine_config
+
+OPTIONS: dict[str, Any] = dict(
+    centering=True, top_k=3, min_confidence=0.12, warmup_iters=5, repulsion_weight=0.2
+)
+
+
+def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path) -> None:
+    def run(name: str, iterations: int, **options: Any) -> dict[str, Any]:
+        cfg = demo_config(tmp_path / name, iterations, **options)
+        cfg.model.alignments = dict(cosine=cosine_config(num_classes=10, **OPTIONS))
+        return train_to_end(cfg)
+
+    whole = run("whole", 6)
+    run("parts", 3)
+    parts = run("parts", 6, resume=True)
+    assert_equal_states(parts["state_dict"], whole["state_dict"], "state_dict")
+    assert_equal_states(parts["optimizer"], whole["optimizer"], "optimizer")
+    state = whole["state_dict"]
+    assert state["alignments.cosine.warmup.passed"] == 6
+    assert state["alignments.cosine.means.last.updates"] == 6
+    assert state["alignments.cosine.means.last.mean"].any()
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_an_iteration_counts_once(accumulate: int) -> None:
+    model = build(alignments=dict(cosine=cosine_config(**OPTIONS)))
+    wrapper = OptimWrapper(
+        torch.optim.SGD(model.parameters(), 0.1), accumulative_counts=accumulate
+    )
+    wrapper.initialize_count_status(model, 0, 4)
+    for step in range(4):
+        logs = model.train_step(batch(seed=step, size=2), wrapper)
+        assert float(logs["cosine.warmup"]) == pytest.approx(step / 5)
+        assert "cosine.loss_repulsion" in logs
+    state = model.state_dict()
+    assert state["alignments.cosine.warmup.passed"] == 4
+    assert state["alignments.cosine.means.last.updates"] == 4
+
+
+def test_loss_in_one_call_counts_once_and_equals_the_phases() -> None:
+    models = [build(alignments=dict(cosine=cosine_config(**OPTIONS))) for _ in range(2)]
+    for step in range(3):
+        data = models[0].data_preprocessor(batch(seed=step, size=2), True)
+        models[0].zero_grad()
+        losses = models[0].loss(**data)
+        loss, _ = models[0].parse_losses(losses)
+        loss.backward()
+        models[1].zero_grad()
+        for phase in models[1].phases(**data):
+            total, _ = models[1].parse_losses(phase.losses())
+            total.backward()
+        pairs = zip(models[0].parameters(), models[1].parameters(), strict=True)
+        for one, other in pairs:
+            torch.testing.assert_close(one.grad, other.grad)
+        assert float(losses["cosine.warmup"]) == pytest.approx(step / 5)
+    assert_equal_states(models[0].state_dict(), models[1].state_dict(), "state_dict")
+
+
+def test_checkpoints_from_before_the_options_still_load() -> None:
+    state = build(alignments=dict(cosine=cosine_config())).state_dict()
+    assert not any("means" in key or "warmup" in key for key in state)
+    build(alignments=dict(cosine=cosine_config())).load_state_dict(state)
