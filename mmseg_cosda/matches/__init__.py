@@ -1,0 +1,1 @@
+"""Which source features a model's target pixels are pulled towards."""

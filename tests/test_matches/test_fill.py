@@ -1,0 +1,189 @@
+"""Queues filled anew, and target images split, as in training."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmseg.registry import MODELS
+from pseudo_label_project import NAMES, Project, make_project, write_config
+from torch.nn import functional as F
+from toys import CLASSES, cosine_config
+
+import mmseg_cosda.matches.source as source
+from mmseg_cosda.errors import UserError
+from mmseg_cosda.matches.alignment import build_alignment, cosine_alignment
+from mmseg_cosda.matches.collect import Settings, make_bank, match_image
+from mmseg_cosda.matches.source import SourceImages, fill_queues
+from mmseg_cosda.matches.target import TargetSet
+from mmseg_cosda.pseudo_labels.sources import load_model, read_config
+
+SEED = 3
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Seven images as source and target; the queue is smaller than what they hold."""
+    made = make_project(tmp_path)
+    made.out.mkdir()
+    config = Config.fromfile(made.config).to_dict()
+    loss = cosine_config(queue_size=9)
+    config["model"]["alignments"] = dict(cosine=loss)
+    source = config["model"]["data_preprocessor"]["source"]
+    source["mean"] = [100.0, 90.0, 80.0]  # other than the target's
+    config["val_dataloader"] = config["test_dataloader"]
+    pipeline = config["train_dataloader"]["dataset"]["source"]["pipeline"]
+    pipeline[1], pipeline[2] = pipeline[2], pipeline[1]  # labels before the resize
+    pipeline.insert(3, dict(type="RandomFlip", prob=0.5))
+    write_config(made.config, config)
+    return made
+
+
+def prepare(project: Project) -> tuple[Any, Any, SourceImages, Config]:
+    cfg = read_config(str(project.config))
+    model = load_model(cfg, str(project.checkpoint), "cpu")
+    loss = build_alignment(cfg, cosine_alignment(cfg), model)
+    return model, loss, SourceImages(cfg, SEED), cfg
+
+
+def trained(model: Any, images: SourceImages, numbers: list[int]) -> Any:
+    """The training's own loss after it has seen the images in its own steps."""
+    full = copy.deepcopy(model)
+    full.alignments["cosine"] = MODELS.build(cosine_config(queue_size=9))
+    for number in numbers:
+        batch = full.data_preprocessor.source(
+            pseudo_collate([images.sample(number)]), True
+        )
+        full._source_losses(batch["inputs"], batch["data_samples"])
+    return full.alignments["cosine"]
+
+
+def test_the_queue_is_the_one_that_training_would_fill(project: Project) -> None:
+    model, loss, images, _ = prepare(project)
+    seen = fill_queues(model, loss, images, 5)
+    assert [each.number for each in seen] == list(images.order[:5])
+    assert list(images.order) != sorted(images.order)
+    expected = trained(model, images, [each.number for each in seen])
+    features, counts = loss.queues["last"].as_tensors()
+    wanted, sizes = expected.queues["last"].as_tensors()
+    assert torch.equal(counts, sizes)
+    assert counts.max() == 9
+    torch.testing.assert_close(features, wanted)
+
+
+def test_each_feature_is_found_again_in_its_image(project: Project) -> None:
+    """Provenance, after more features than the queue holds."""
+    model, loss, images, _ = prepare(project)
+    seen = fill_queues(model, loss, images, 6)
+    bank = make_bank(loss, "last", seen, images)
+    from_images = set()
+    for c in range(CLASSES):
+        for q in range(int(bank.counts[c])):
+            push, row = bank.origins[c, q].tolist()
+            sample = images.sample(bank.images[push])
+            pixels = sample["inputs"].float()
+            mean = torch.tensor([100.0, 90.0, 80.0]).view(3, 1, 1)
+            with torch.no_grad():
+                last = model.backbone(((pixels - mean) / 127.5)[None])[-1]
+                logits = model.decode_head.conv_seg(last)
+            unit = F.normalize(last[0].flatten(1)[:, row], dim=0)
+            torch.testing.assert_close(bank.queue[c, q], unit, rtol=1e-4, atol=1e-5)
+            truth = sample["data_samples"].gt_sem_seg.data[:, ::4, ::4]  # nearest
+            assert logits.argmax(1).flatten()[row] == c
+            assert truth.flatten()[row] == c
+            x, y = bank.geometries[push].centre(row)
+            assert (int(y // 4), int(x // 4)) == divmod(row, 8)
+            from_images.add(push)
+    assert len(from_images) > 1
+
+
+def test_samples_are_the_same_each_time(project: Project) -> None:
+    *_, images, _ = prepare(project)
+    flips = [images.sample(i)["data_samples"].metainfo["flip"] for i in range(7)]
+    assert len(set(flips)) == 2
+    for i in range(7):
+        assert torch.equal(images.sample(i)["inputs"], images.sample(i)["inputs"])
+
+
+def test_by_default_until_each_class_has_features(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "FEWEST", 2)
+    model, loss, images, _ = prepare(project)
+    assert len(fill_queues(model, loss, images)) == 7  # class 3 is never predicted
+    with torch.no_grad():
+        model.decode_head.conv_seg.bias[3] = 0.5
+    _, loss, *_ = prepare(project)
+    seen = fill_queues(model, loss, images)
+    assert 2 <= len(seen) < 7
+    assert (loss.queues["last"].counts > 0).all()
+
+
+def test_at_most_n_features_per_class_and_image(project: Project) -> None:
+    model, _, images, cfg = prepare(project)
+    loss = build_alignment(cfg, "cosine", model, per_class=2)
+    fill_queues(model, loss, images, 3)
+    assert loss.queues["last"].counts.max() == 6
+    pushes = loss.queues["last"].origins()[0, :6, 0]
+    assert sorted(pushes.tolist()) == [0, 0, 1, 1, 2, 2]
+
+
+def write_pseudo_labels(project: Project) -> None:
+    for i, name in enumerate(sorted(NAMES)):
+        label = np.full((16, 32), 255, np.uint8)
+        label[:8] = i % CLASSES
+        path = project.out / f"{name}_img.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), label)
+
+
+def test_training_images_are_split_by_their_pseudo_labels(project: Project) -> None:
+    write_pseudo_labels(project)
+    model, loss, images, cfg = prepare(project)
+    bank = make_bank(loss, "last", fill_queues(model, loss, images, 5), images)
+    for split in ("train", "val"):
+        targets = TargetSet(cfg, split)
+        for index in (1, 2):
+            image, _ = match_image(
+                model, loss, "last", bank, targets, index, Settings(pixels=0)
+            )
+            assert image.name == f"{sorted(NAMES)[index]}_img"
+            inputs = targets.sample(index)["inputs"].float() / 127.5 - 1
+            with torch.no_grad():
+                logits = model.decode_head(model.backbone(inputs[None]))
+            predicted = logits.argmax(1)[0].numpy()
+            assert (image.labels[2:] == predicted[2:]).all()
+            upper = index if split == "train" else predicted[:2]
+            assert (image.labels[:2] == upper).all()
+            assert (predicted[:2] != index).any()
+
+
+def test_training_images_may_have_no_labels(project: Project) -> None:
+    write_pseudo_labels(project)
+    for path in (project.root / "labels").rglob("*.png"):
+        path.rename(path.with_suffix(".gone"))
+    cfg = read_config(str(project.config))
+    assert "gt_sem_seg" not in TargetSet(cfg, "train").sample(0)["data_samples"]
+    with pytest.raises(UserError, match=r"_gt\.png"):
+        TargetSet(cfg, "val").sample(0)
+
+
+def test_images_are_named_or_spread(project: Project) -> None:
+    targets = TargetSet(read_config(str(project.config)), "val")
+    assert targets.choose([], 3) == [0, 2, 4]
+    names = ["ulm/ulm_0_img.png", "bonn_2_img"]
+    assert [targets.names[i] for i in targets.choose(names, 9)] == [
+        "ulm/ulm_0_img",
+        "bonn/bonn_2_img",
+    ]
+    with pytest.raises(UserError, match=r"--images ulm_9.*there are .*ulm_"):
+        targets.choose(["ulm_9"], 1)
+    with pytest.raises(UserError, match=r"--count 8: there are 7"):
+        targets.choose([], 8)
