@@ -23,6 +23,7 @@ from mmseg_cosda.matches.alignment import build_alignment, cosine_alignment
 from mmseg_cosda.matches.collect import Settings, make_bank, match_image
 from mmseg_cosda.matches.source import SourceImages, fill_queues
 from mmseg_cosda.matches.target import TargetSet
+from mmseg_cosda.matches.traced_queue import TracedQueue
 from mmseg_cosda.pseudo_labels.sources import load_model, read_config
 
 SEED = 3
@@ -123,15 +124,17 @@ def test_by_default_until_each_class_has_features(
     _, loss, *_ = prepare(project)
     seen = fill_queues(model, loss, images)
     assert 2 <= len(seen) < 7
-    assert (loss.queues["last"].counts > 0).all()
+    assert (loss.report()["queue_fill_last"] > 0).all()
 
 
 def test_at_most_n_features_per_class_and_image(project: Project) -> None:
     model, _, images, cfg = prepare(project)
     loss = build_alignment(cfg, "cosine", model, per_class=2)
     fill_queues(model, loss, images, 3)
-    assert loss.queues["last"].counts.max() == 6
-    pushes = loss.queues["last"].origins()[0, :6, 0]
+    queue = loss.queues["last"]
+    assert isinstance(queue, TracedQueue)
+    assert queue.counts.max() == 6
+    pushes = queue.origins()[0, :6, 0]
     assert sorted(pushes.tolist()) == [0, 0, 1, 1, 2, 2]
 
 
