@@ -16,7 +16,11 @@ from mmseg_cosda.device import choose_device
 from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.files import atomic_write
 from mmseg_cosda.launch import ConfigOption
-from mmseg_cosda.matches.alignment import build_alignment, cosine_alignment
+from mmseg_cosda.matches.alignment import (
+    build_alignment,
+    cosine_alignment,
+    restore_means,
+)
 from mmseg_cosda.matches.closeup import Bank, MatchedImage
 from mmseg_cosda.matches.collect import Settings, make_bank, match_image
 from mmseg_cosda.matches.figures import (
@@ -29,7 +33,7 @@ from mmseg_cosda.matches.report import make_report
 from mmseg_cosda.matches.source import ORDERS, SourceImages, fill_queues
 from mmseg_cosda.matches.target import SPLITS, TargetSet
 from mmseg_cosda.pseudo_labels.picture import check_format
-from mmseg_cosda.pseudo_labels.sources import load_model, read_config
+from mmseg_cosda.pseudo_labels.sources import load_model, read_config, read_weights
 from mmseg_cosda.visualization.match_maps import Look
 from mmseg_cosda.visualization.match_panels import draw_matches, picture_bytes
 
@@ -131,6 +135,8 @@ def run(args: argparse.Namespace) -> tuple[bytes, dict[str, Any], str]:
     sources = SourceImages(cfg, args.seed, args.source_order)
     model = load_model(cfg, args.checkpoint, device)
     loss = build_alignment(cfg, name, model, args.per_class).to(device)
+    if len(loss.means):
+        restore_means(loss, name, read_weights(args.checkpoint))
     tap = choose_tap(loss.taps, args.tap)
     meta = targets.images.dataset.metainfo
     classes = meta["classes"]
@@ -150,16 +156,22 @@ def run(args: argparse.Namespace) -> tuple[bytes, dict[str, Any], str]:
         "split": args.split,
         "seed": args.seed,
     }
-    title = (
-        f"{Path(args.checkpoint).stem}: {name}, {loss.taps[tap].feature}, $T_{{cos}}$ ="
-        f" {bank.threshold:g}, queue of {int(bank.counts.sum()):,} features from "
-        f"{len(seen)} source images"
-    )
+    title = page_title(args.checkpoint, name, loss.taps[tap].feature, bank)
     look = Look(classes, meta["palette"], bank.threshold, title)
     return (
         picture_bytes(draw_matches(images, look), args.out.suffix[1:]),
         {**facts, **make_report(bank, images, shares, classes, sources.name)},
         shares_table(shares, classes, bank.counts.tolist()),
+    )
+
+
+def page_title(checkpoint: str, name: str, feature: str, bank: Bank) -> str:
+    """Say in a line what the target images are matched with."""
+    limit = "" if bank.top_k is None else f", the {bank.top_k} most similar pairs"
+    return (
+        f"{Path(checkpoint).stem}: {name}, {feature}, $T_{{cos}}$ = {bank.threshold:g}"
+        f"{limit}, queue of {int(bank.counts.sum()):,} features from "
+        f"{len(bank.images)} source images"
     )
 
 

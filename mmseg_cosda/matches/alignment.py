@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmseg.registry import MODELS
-from torch import nn
+from torch import Tensor, nn
 
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.matches.traced_queue import TracedQueue
@@ -91,3 +91,25 @@ def build_alignment(
             queue.num_classes, queue.capacity, queue.channels, queue.storage.dtype
         )
     return loss
+
+
+def restore_means(
+    loss: ClassWiseCosineLoss, name: str, weights: Mapping[str, Tensor]
+) -> None:
+    """Load the running means that a loss with centring subtracts.
+
+    Args:
+        loss: Of :func:`build_alignment`.
+        name: Of the alignment.
+        weights: State dict of a checkpoint; of a training without centring it has no
+            means, and those of the first source image are taken.
+    """
+    prefix = f"alignments.{name}.means."
+    own = loss.means.state_dict()
+    found = {
+        key.removeprefix(prefix): value
+        for key, value in weights.items()
+        if key.startswith(prefix)
+    }
+    fitting = {k: v for k, v in found.items() if k in own and v.shape == own[k].shape}
+    loss.means.load_state_dict(fitting, strict=False)

@@ -56,7 +56,7 @@ def make_bank(
     loss: ClassWiseCosineLoss, tap: str, seen: list[SeenImage], images: SourceImages
 ) -> Bank:
     """Return a map's queue with the source images that filled it."""
-    queue = loss.queues[tap]
+    queue = loss.queue(tap)
     assert isinstance(queue, TracedQueue)  # what build_alignment has put there
 
     @lru_cache(maxsize=_PICTURES)
@@ -72,7 +72,7 @@ def make_bank(
         geometries=[each.maps[tap] for each in seen],
         picture=picture,
         threshold=loss.taps[tap].threshold,
-        top_k=getattr(loss, "top_k", None),
+        top_k=loss.top_k,
     )
 
 

@@ -17,8 +17,9 @@ from mmseg_cosda.errors import UserError
 from mmseg_cosda.matches.geometry import MapGeometry
 from mmseg_cosda.matches.source import map_geometries
 from mmseg_cosda.models.domain import DomainBatch
-from mmseg_cosda.models.functional import augment_pseudo_labels, resize_labels
+from mmseg_cosda.models.functional import confident_predictions, resize_labels
 from mmseg_cosda.models.losses.class_wise_cosine_loss import ClassWiseCosineLoss
+from mmseg_cosda.models.losses.domain_rows import map_rows, split_target
 from mmseg_cosda.pseudo_labels.sources import (
     TargetImages,
     inference_pipeline,
@@ -147,13 +148,10 @@ def split_target_map(
         domain: One target image, with or without a pseudo-label.
         truth: Its ground truth, (H, W) of any size; None without.
     """
-    options = loss.taps[tap]
-    feature = options.checked(domain.features[options.feature], tap)
-    ignore = domain.ignore_index
-    labels = options.resize(domain.logits.argmax(dim=1), feature, ignore)
-    if domain.labels is not None:
-        pseudo = options.resize(domain.labels, feature, ignore)
-        labels = augment_pseudo_labels(pseudo, labels, ignore)
+    options, ignore = loss.taps[tap], domain.ignore_index
+    feature = loss.feature(tap, domain)
+    predictions = confident_predictions(domain.logits, loss.min_confidence, ignore)
+    labels = split_target(domain, predictions, options, feature)
     if truth is not None:
         truth = truth.to(labels)[None]
         if options.label_padding:  # counts pixels of the network's input
@@ -161,7 +159,7 @@ def split_target_map(
         truth = options.resize(truth, feature, ignore).flatten()
         truth = torch.where((truth < 0) | (truth >= loss.num_classes), -1, truth)
     return TargetMap(
-        rows=feature[0].flatten(1).t(),
+        rows=map_rows(feature)[0],
         labels=labels.flatten(),
         truth=truth,
         geometry=map_geometries(loss, domain)[tap],

@@ -175,7 +175,7 @@ def load_model(cfg: Mapping[str, Any], checkpoint: str, device: str) -> Any:
     model_config.pop("auxiliary_head", None)
     if cfg.get("data_preprocessor"):
         model_config.setdefault("data_preprocessor", cfg["data_preprocessor"])
-    weights = _read_weights(checkpoint)
+    weights = read_weights(checkpoint)
     model = MODELS.build(model_config)
     require_fit(model, weights, checkpoint, TRAINING_ONLY)
     expected = model.state_dict()
@@ -186,7 +186,15 @@ def load_model(cfg: Mapping[str, Any], checkpoint: str, device: str) -> Any:
     return model.to(device).eval()
 
 
-def _read_weights(checkpoint: str) -> dict[str, Tensor]:
+def read_weights(checkpoint: str) -> dict[str, Tensor]:
+    """Return the state dict of a checkpoint, also of one that a process group wrote.
+
+    Args:
+        checkpoint: File or URL.
+
+    Raises:
+        UserError: If it can't be read.
+    """
     if "://" not in checkpoint and not os.path.isfile(checkpoint):
         raise UserError(f"checkpoint {checkpoint} does not exist")
     content = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu")

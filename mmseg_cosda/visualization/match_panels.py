@@ -118,6 +118,8 @@ def _legend_entries(images: Sequence[MatchedImage], look: Look) -> list[Patch]:
         for c, (name, colour) in enumerate(zip(look.classes, look.palette, strict=True))
         if c in found
     ]
+    if not all(0 <= c < len(look.classes) for c in found):
+        entries.append(Patch(facecolor="black", label="no class"))
     entries.append(Patch(facecolor=EMPTY, label="nothing pulls"))
     colours = {frame_colour(pixel) for image in images for pixel in image.pixels}
     meanings = {RIGHT: "right class", WRONG: "wrong class", UNKNOWN: "no ground truth"}

@@ -1,4 +1,4 @@
-"""Queues filled anew, and target images split, as in training."""
+"""Queues filled anew, as in training."""
 
 from __future__ import annotations
 
@@ -6,52 +6,27 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
+from match_project import make_match_project, prepare
 from mmengine.dataset import pseudo_collate
 from mmseg.registry import MODELS
-from pseudo_label_project import NAMES, Project, make_project, write_config
+from pseudo_label_project import Project
 from torch.nn import functional as F
 from toys import CLASSES, cosine_config
 
 import mmseg_cosda.matches.source as source
-from mmseg_cosda.errors import UserError
-from mmseg_cosda.matches.alignment import build_alignment, cosine_alignment
-from mmseg_cosda.matches.collect import Settings, make_bank, match_image
+from mmseg_cosda.matches.alignment import (
+    build_alignment,
+)
+from mmseg_cosda.matches.collect import make_bank
 from mmseg_cosda.matches.source import SourceImages, fill_queues
-from mmseg_cosda.matches.target import TargetSet
 from mmseg_cosda.matches.traced_queue import TracedQueue
-from mmseg_cosda.pseudo_labels.sources import load_model, read_config
-
-SEED = 3
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """Seven images as source and target; the queue is smaller than what they hold."""
-    made = make_project(tmp_path)
-    made.out.mkdir()
-    config = Config.fromfile(made.config).to_dict()
-    loss = cosine_config(queue_size=9)
-    config["model"]["alignments"] = dict(cosine=loss)
-    source = config["model"]["data_preprocessor"]["source"]
-    source["mean"] = [100.0, 90.0, 80.0]  # other than the target's
-    config["val_dataloader"] = config["test_dataloader"]
-    pipeline = config["train_dataloader"]["dataset"]["source"]["pipeline"]
-    pipeline[1], pipeline[2] = pipeline[2], pipeline[1]  # labels before the resize
-    pipeline.insert(3, dict(type="RandomFlip", prob=0.5))
-    write_config(made.config, config)
-    return made
-
-
-def prepare(project: Project) -> tuple[Any, Any, SourceImages, Config]:
-    cfg = read_config(str(project.config))
-    model = load_model(cfg, str(project.checkpoint), "cpu")
-    loss = build_alignment(cfg, cosine_alignment(cfg), model)
-    return model, loss, SourceImages(cfg, SEED), cfg
+    return make_match_project(tmp_path)
 
 
 def trained(model: Any, images: SourceImages, numbers: list[int]) -> Any:
@@ -136,57 +111,3 @@ def test_at_most_n_features_per_class_and_image(project: Project) -> None:
     assert queue.counts.max() == 6
     pushes = queue.origins()[0, :6, 0]
     assert sorted(pushes.tolist()) == [0, 0, 1, 1, 2, 2]
-
-
-def write_pseudo_labels(project: Project) -> None:
-    for i, name in enumerate(sorted(NAMES)):
-        label = np.full((16, 32), 255, np.uint8)
-        label[:8] = i % CLASSES
-        path = project.out / f"{name}_img.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path), label)
-
-
-def test_training_images_are_split_by_their_pseudo_labels(project: Project) -> None:
-    write_pseudo_labels(project)
-    model, loss, images, cfg = prepare(project)
-    bank = make_bank(loss, "last", fill_queues(model, loss, images, 5), images)
-    for split in ("train", "val"):
-        targets = TargetSet(cfg, split)
-        for index in (1, 2):
-            image, _ = match_image(
-                model, loss, "last", bank, targets, index, Settings(pixels=0)
-            )
-            assert image.name == f"{sorted(NAMES)[index]}_img"
-            inputs = targets.sample(index)["inputs"].float() / 127.5 - 1
-            with torch.no_grad():
-                logits = model.decode_head(model.backbone(inputs[None]))
-            predicted = logits.argmax(1)[0].numpy()
-            assert (image.labels[2:] == predicted[2:]).all()
-            upper = index if split == "train" else predicted[:2]
-            assert (image.labels[:2] == upper).all()
-            assert (predicted[:2] != index).any()
-
-
-def test_training_images_may_have_no_labels(project: Project) -> None:
-    write_pseudo_labels(project)
-    for path in (project.root / "labels").rglob("*.png"):
-        path.rename(path.with_suffix(".gone"))
-    cfg = read_config(str(project.config))
-    assert "gt_sem_seg" not in TargetSet(cfg, "train").sample(0)["data_samples"]
-    with pytest.raises(UserError, match=r"_gt\.png"):
-        TargetSet(cfg, "val").sample(0)
-
-
-def test_images_are_named_or_spread(project: Project) -> None:
-    targets = TargetSet(read_config(str(project.config)), "val")
-    assert targets.choose([], 3) == [0, 2, 4]
-    names = ["ulm/ulm_0_img.png", "bonn_2_img"]
-    assert [targets.names[i] for i in targets.choose(names, 9)] == [
-        "ulm/ulm_0_img",
-        "bonn/bonn_2_img",
-    ]
-    with pytest.raises(UserError, match=r"--images ulm_9.*there are .*ulm_"):
-        targets.choose(["ulm_9"], 1)
-    with pytest.raises(UserError, match=r"--count 8: there are 7"):
-        targets.choose([], 8)
