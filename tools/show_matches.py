@@ -156,7 +156,7 @@ def run(args: argparse.Namespace) -> tuple[bytes, dict[str, Any], str]:
         "split": args.split,
         "seed": args.seed,
     }
-    title = page_title(args.checkpoint, name, loss.taps[tap].feature, bank)
+    title = page_title(args, loss.taps[tap].feature, bank)
     look = Look(classes, meta["palette"], bank.threshold, title)
     return (
         picture_bytes(draw_matches(images, look), args.out.suffix[1:]),
@@ -165,12 +165,13 @@ def run(args: argparse.Namespace) -> tuple[bytes, dict[str, Any], str]:
     )
 
 
-def page_title(checkpoint: str, name: str, feature: str, bank: Bank) -> str:
+def page_title(args: argparse.Namespace, feature: str, bank: Bank) -> str:
     """Say in a line what the target images are matched with."""
     limit = "" if bank.top_k is None else f", the {bank.top_k} most similar pairs"
+    size = int(bank.counts.sum())
     return (
-        f"{Path(checkpoint).stem}: {name}, {feature}, $T_{{cos}}$ = {bank.threshold:g}"
-        f"{limit}, queue of {int(bank.counts.sum()):,} features from "
+        f"{Path(args.config).stem}, {Path(args.checkpoint).stem}: {feature}, "
+        f"$T_{{cos}}$ = {bank.threshold:g}{limit}, queue of {size:,} features from "
         f"{len(bank.images)} source images"
     )
 
