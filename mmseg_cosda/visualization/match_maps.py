@@ -69,12 +69,13 @@ def scales_of(images: Sequence[MatchedImage], threshold: float) -> Scales:
 
     Args:
         images: At least one.
-        threshold: T_cos, which is on the scale of similarities too.
+        threshold: T_cos, which lies inside of the scale of similarities.
     """
     shares = np.concatenate([image.share.ravel() for image in images])
     shares = shares[shares > 0]
     largest = float(np.percentile(shares, 99)) if len(shares) else 0.0
-    lowest = min(float(np.nanmin(image.best, initial=threshold)) for image in images)
+    below = threshold - 0.1
+    lowest = min(float(np.nanmin(image.best, initial=below)) for image in images)
     return Scales(
         Normalize(0, max(0.1, math.ceil(10 * largest - 1e-6) / 10)),
         Normalize(max(-1.0, math.floor(10 * lowest + 1e-6) / 10), 1),

@@ -19,7 +19,7 @@ BETWEEN, GAP, ARROW = 0.26, 0.05, 0.2
 """Inches: of two groups, of two patches, of the arrow."""
 ABOVE, BELOW, LINE = 0.15, 0.15, 0.07
 """Inches: of a group's title, of a patch's caption, of two lines."""
-LARGEST, LETTER = 0.95, 0.044
+LARGEST, LETTER = 0.95, 0.04
 """Inches: of a patch at most, of a letter of a caption."""
 
 
