@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
 from mmengine.utils import ProgressBar
 
 import mmseg_cosda  # noqa: F401  (registers everything)
@@ -32,11 +33,12 @@ from mmseg_cosda.matches.figures import (
 from mmseg_cosda.matches.report import make_report
 from mmseg_cosda.matches.source import ORDERS, SourceImages, fill_queues
 from mmseg_cosda.matches.target import SPLITS, TargetSet
-from mmseg_cosda.pseudo_labels.picture import check_format
 from mmseg_cosda.pseudo_labels.sources import load_model, read_config, read_weights
+from mmseg_cosda.visualization.files import check_suffix, save_figure
 from mmseg_cosda.visualization.match_maps import Look
-from mmseg_cosda.visualization.match_panels import draw_matches, picture_bytes
+from mmseg_cosda.visualization.match_panels import draw_matches
 
+DPI = 220
 EPILOG = """\
 A queue doesn't remember where a feature came from: it is filled anew with source
 images through the checkpoint's model, by the training's own code (process A). Target
@@ -96,7 +98,7 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
 
 def check(args: argparse.Namespace) -> Settings:
     """Refuse options out of range; return what is shown."""
-    check_format(args.out.suffix[1:])
+    check_suffix(args.out)
     for name in ("count", "source_images", "per_class"):
         value = getattr(args, name)
         if value is not None and value < 1:
@@ -125,8 +127,8 @@ def choose_tap(taps: Mapping[str, Any], name: str | None) -> str:
     return name or next(iter(taps))
 
 
-def run(args: argparse.Namespace) -> tuple[bytes, dict[str, Any], str]:
-    """Return the picture, the figures as plain data, and as a table."""
+def run(args: argparse.Namespace) -> tuple[Figure, dict[str, Any], str]:
+    """Return the page, the figures as plain data, and as a table."""
     settings, device = check(args), choose_device(args.device)
     cfg = read_config(args.config, args.cfg_options)
     name = cosine_alignment(cfg, args.alignment)
@@ -159,7 +161,7 @@ def run(args: argparse.Namespace) -> tuple[bytes, dict[str, Any], str]:
     title = page_title(args, loss.taps[tap].feature, bank)
     look = Look(classes, meta["palette"], bank.threshold, title)
     return (
-        picture_bytes(draw_matches(images, look), args.out.suffix[1:]),
+        draw_matches(images, look),
         {**facts, **make_report(bank, images, shares, classes, sources.name)},
         shares_table(shares, classes, bank.counts.tolist()),
     )
@@ -198,9 +200,8 @@ def match_all(
 def main(args: Sequence[str] | None = None) -> None:
     """Show the matches."""
     parsed = parse_args(args)
-    picture, report, table = run(parsed)
-    with atomic_write(parsed.out) as file:
-        file.write(picture)
+    page, report, table = run(parsed)
+    save_figure(page, parsed.out, DPI)
     if parsed.json:
         with atomic_write(parsed.json) as file:
             file.write(json.dumps(report, indent=1, allow_nan=False).encode())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import mmcv
@@ -12,7 +10,6 @@ import torch
 from mmseg.registry import DATASETS
 from torch import Tensor
 
-from mmseg_cosda.datasets.pseudo_label import pseudo_label_names
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.matches.geometry import MapGeometry
 from mmseg_cosda.matches.source import map_geometries
@@ -26,6 +23,8 @@ from mmseg_cosda.pseudo_labels.sources import (
     target_config,
     type_name,
 )
+from mmseg_cosda.visualization.predictions import image_names, name_suffix
+from mmseg_cosda.visualization.selection import find_images
 
 SPLITS = ("val", "train")
 
@@ -60,10 +59,7 @@ class TargetSet:
             trained = cfg["train_dataloader"]["dataset"]["target"]
             if type_name(trained) == "PseudoLabelDataset":
                 self.pseudo_labels = DATASETS.build(trained)
-        self.names = [
-            name.removesuffix(".png")
-            for name in pseudo_label_names(self.images.dataset)
-        ]
+        self.names = image_names(self.images)
 
     def sample(self, index: int) -> dict[str, Any]:
         """Return an image's packed sample, with ground truth where there is one.
@@ -96,29 +92,11 @@ class TargetSet:
             UserError: If there is no such image, or there are several.
         """
         if names:
-            return [self._find(name) for name in names]
+            return find_images(names, self.names, name_suffix(self.images))
         total = len(self.names)
         if count > total:
             raise UserError(f"--count {count}: there are {total} target images")
         return [i * total // count for i in range(count)]
-
-    def _find(self, wanted: str) -> int:
-        stem = str(PurePosixPath(wanted).with_suffix(""))
-        for listed in (
-            self.names,
-            [PurePosixPath(name).name for name in self.names],
-        ):
-            found = [i for i, name in enumerate(listed) if name in (wanted, stem)]
-            if len(found) == 1:
-                return found[0]
-            if found:
-                several = ", ".join(self.names[i] for i in found[:3])
-                raise UserError(f"--images {wanted}: there are {several}; add a folder")
-        near = ", ".join(difflib.get_close_matches(stem, self.names, 3, 0.0))
-        raise UserError(
-            f"--images {wanted}: none of the {len(self.names)} target images is named "
-            f"so (there are {near})"
-        )
 
 
 class TargetMap(NamedTuple):

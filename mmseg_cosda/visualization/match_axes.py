@@ -7,7 +7,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-WIDTH, MARGIN = 7.2, 0.08
+from mmseg_cosda.visualization.files import PAGE
+
+WIDTH, MARGIN = PAGE, 0.08
 """Inches: both columns of a paper, and the margin of the page."""
 
 

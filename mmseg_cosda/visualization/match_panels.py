@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -66,21 +64,6 @@ def draw_matches(images: Sequence[MatchedImage], look: Look) -> Figure:
         columnspacing=1.2,
     )
     return figure
-
-
-def picture_bytes(figure: Figure, suffix: str, dpi: int = 220) -> bytes:
-    """Return a figure's file; the same figure gives the same bytes.
-
-    Args:
-        figure: Any figure.
-        suffix: "png", "pdf" or "svg".
-        dpi: Pixels per inch.
-    """
-    metadata = {"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    buffer = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "matches", "pdf.fonttype": 42}):
-        figure.savefig(buffer, format=suffix, dpi=dpi, metadata=metadata[suffix])
-    return buffer.getvalue()
 
 
 def _block_height(image: MatchedImage) -> float:

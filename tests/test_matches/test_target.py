@@ -49,7 +49,7 @@ def test_training_images_are_split_by_their_pseudo_labels(project: Project) -> N
             image, _ = match_image(
                 model, loss, "last", bank, targets, index, Settings(pixels=0)
             )
-            assert image.name == f"{sorted(NAMES)[index]}_img"
+            assert image.name == sorted(NAMES)[index]
             inputs = targets.sample(index)["inputs"].float() / 127.5 - 1
             with torch.no_grad():
                 logits = model.decode_head(model.backbone(inputs[None]))
@@ -75,8 +75,8 @@ def test_images_are_named_or_spread(project: Project) -> None:
     assert targets.choose([], 3) == [0, 2, 4]
     names = ["ulm/ulm_0_img.png", "bonn_2_img"]
     assert [targets.names[i] for i in targets.choose(names, 9)] == [
-        "ulm/ulm_0_img",
-        "bonn/bonn_2_img",
+        "ulm/ulm_0",
+        "bonn/bonn_2",
     ]
     with pytest.raises(UserError, match=r"--images ulm_9.*there are .*ulm_"):
         targets.choose(["ulm_9"], 1)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mmseg_cosda.matches.closeup import MatchedImage, SourceMatch, TargetPixel
 from mmseg_cosda.matches.geometry import MapGeometry, Patch
 from mmseg_cosda.visualization.match_maps import Look, scales_of
-from mmseg_cosda.visualization.match_panels import draw_matches, picture_bytes
+from mmseg_cosda.visualization.match_panels import draw_matches
 from mmseg_cosda.visualization.match_patches import RIGHT, UNKNOWN, WRONG
 
 LOOK = Look(["road", "traffic light"], [(128, 64, 128), (250, 170, 30)], 0.6, "title")
@@ -96,13 +96,6 @@ def test_scales_hold_the_threshold_and_all_values() -> None:
     nothing = replace(image(), share=np.zeros((2, 4)), best=np.full((2, 4), np.nan))
     scales = scales_of([nothing], 0.6)
     assert (scales.share.vmax, scales.best.vmin) == (0.1, 0.5)
-
-
-def test_the_same_page_gives_the_same_bytes() -> None:
-    page = [image(pixel(0, 0))]
-    for suffix in ("png", "svg", "pdf"):
-        files = [picture_bytes(draw_matches(page, LOOK), suffix, 50) for _ in range(2)]
-        assert files[0] == files[1], suffix
 
 
 def test_nothing_is_drawn_outside_of_the_page() -> None:
