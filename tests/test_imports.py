@@ -70,7 +70,9 @@ def test_backbones_and_heads_never_hear_of_a_target(folder: str) -> None:
         assert "target" not in path.read_text().lower(), path
 
 
-@pytest.mark.parametrize("folder", ["models", "pseudo_labels", "evaluation", "engine"])
+@pytest.mark.parametrize(
+    "folder", ["models", "pseudo_labels", "evaluation", "engine", "visualization"]
+)
 def test_the_ignore_index_is_written_once(folder: str) -> None:
     for path in (PACKAGE / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

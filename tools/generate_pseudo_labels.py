@@ -12,7 +12,8 @@ import torch
 from mmengine import dist
 
 import mmseg_cosda  # noqa: F401  (registers everything)
-from mmseg_cosda.errors import UserError, run_tool
+from mmseg_cosda.device import choose_device
+from mmseg_cosda.errors import run_tool
 from mmseg_cosda.files import atomic_write
 from mmseg_cosda.launch import ConfigOption
 from mmseg_cosda.pseudo_labels.generation import PseudoLabelGenerator, generate
@@ -73,26 +74,6 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     add("--overwrite", action="store_true", help="replace other pseudo-labels in DIR")
     add("--cfg-options", nargs="+", action=ConfigOption, help="changes of the config")
     return parser.parse_args(args)
-
-
-def choose_device(name: str | None) -> str:
-    """Return the device of this process.
-
-    Raises:
-        UserError: If there is no such device.
-    """
-    if name in (None, "cuda"):
-        if torch.cuda.is_available():
-            return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-        if name is None:
-            return "cpu"
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(
-            f"--device {name}: this machine has no such device; take --device cpu"
-        ) from error
-    return str(name)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

@@ -49,10 +49,10 @@ def read_curve(work_dir: Path) -> Curve:
     curve: Curve = {}
     for path in sorted(work_dir.glob("evaluated/iter_*/*/*.json")):
         step = int(path.parents[1].name.removeprefix("iter_"))
-        curve[step] = _numbers(json.loads(path.read_text()))
+        curve[step] = numbers(json.loads(path.read_text()))
     for line in read_lines(work_dir):
         if "mIoU" in line and "step" in line:
-            curve[int(line["step"])] = _numbers(line)
+            curve[int(line["step"])] = numbers(line)
     return dict(sorted(curve.items()))
 
 
@@ -69,7 +69,7 @@ def read_training(work_dir: Path) -> dict[str, Any]:
     points: Curve = {}
     for line in read_lines(work_dir):
         if "loss" in line and "step" in line:
-            points[int(line["step"])] = _numbers(line)
+            points[int(line["step"])] = numbers(line)
     steps = sorted(points)
     steps = steps[:: max(1, math.ceil(len(steps) / THINNED))]
     keys = sorted({key for step in steps for key in points[step]})
@@ -89,7 +89,7 @@ def read_diagnosis(work_dir: Path) -> dict[str, Any]:
     """
     points: Curve = {}
     for line in read_lines(work_dir):
-        found = {k: v for k, v in _numbers(line).items() if "/" in k}
+        found = {k: v for k, v in numbers(line).items() if "/" in k}
         if found and "step" in line:
             points.setdefault(int(line["step"]), {}).update(found)
     steps = sorted(points)
@@ -102,7 +102,13 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None or math.isnan(value) else round(value, 5)
 
 
-def _numbers(line: Mapping[str, Any]) -> dict[str, float]:
+def numbers(line: Mapping[str, Any]) -> dict[str, float]:
+    """Return the quantities of a logged line, without its place and its chores.
+
+    Examples:
+        >>> numbers({"loss": 1, "step": 10, "iter": 10, "mode": "train"})
+        {'loss': 1.0}
+    """
     skip = ("step", "iter", "epoch", "eta", "data_time")
     return {
         key: float(value)
@@ -165,8 +171,9 @@ def summarise(curve: Curve, metric: str) -> dict[str, Any]:
         metric: What the best is chosen by, such as "mIoU13".
 
     Returns:
-        ``last`` and ``best`` with ``step``, the mean metrics and ``per_class``, and
-        ``curve`` with one list per mean metric. NaN becomes None: JSON has none.
+        ``last`` and ``best`` with ``step``, the mean metrics and ``per_class``,
+        ``curve`` with one list per mean metric, and ``curve_per_class`` with one list
+        of IoU per class, over the same steps. NaN becomes None: JSON has none.
 
     Examples:
         >>> curve = {10: {"mIoU": 3.0, "IoU.car": 6.0}, 20: {"mIoU": 2.0}}
@@ -177,11 +184,18 @@ def summarise(curve: Curve, metric: str) -> dict[str, Any]:
     best = max(steps, key=lambda step: _rank(curve[step].get(metric)))
     means = [key for key in curve[steps[-1]] if not key.startswith(CLASS_PREFIX)]
     means = [key for key in means if key != "time"]
-    columns = {key: [_clean(curve[step].get(key)) for step in steps] for key in means}
+    classes = [key for key in curve[steps[-1]] if key.startswith(CLASS_PREFIX)]
+
+    def column(key: str) -> list[float | None]:
+        return [_clean(curve[step].get(key)) for step in steps]
+
     return {
         "last": _evaluation(curve, steps[-1], means),
         "best": _evaluation(curve, best, means),
-        "curve": {"step": steps, **columns},
+        "curve": {"step": steps, **{key: column(key) for key in means}},
+        "curve_per_class": {
+            key.removeprefix(CLASS_PREFIX): column(key) for key in classes
+        },
     }
 
 

@@ -87,6 +87,7 @@ def test_last_and_best_go_by_the_headline_metric() -> None:
         "mIoU": [5.0, 4.0, 4.5],
         "mIoU13": [6.0, 9.0, None],
     }
+    assert summary["curve_per_class"] == {"car": [1.0, 2.0, None]}
     assert summarise(curve, "mIoU")["best"]["step"] == 10
 
 

@@ -1,0 +1,1 @@
+"""Pictures of trainings: curves over iterations, predictions side by side."""
