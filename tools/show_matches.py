@@ -168,11 +168,11 @@ def run(args: argparse.Namespace) -> tuple[Figure, dict[str, Any], str]:
 
 
 def page_title(args: argparse.Namespace, feature: str, bank: Bank) -> str:
-    """Say in a line what the target images are matched with."""
+    """Say in two lines what the target images are matched with."""
     limit = "" if bank.top_k is None else f", the {bank.top_k} most similar pairs"
     size = int(bank.counts.sum())
     return (
-        f"{Path(args.config).stem}, {Path(args.checkpoint).stem}: {feature}, "
+        f"{Path(args.config).stem}, {Path(args.checkpoint).stem}\n{feature}, "
         f"$T_{{cos}}$ = {bank.threshold:g}{limit}, queue of {size:,} features from "
         f"{len(bank.images)} source images"
     )

@@ -40,7 +40,7 @@ class Look:
         classes: Names of the classes.
         palette: RGB of each.
         threshold: T_cos.
-        title: In the first line.
+        title: In the first two lines.
     """
 
     classes: Sequence[str]
@@ -62,7 +62,7 @@ class Scales(NamedTuple):
 
 
 def scales_of(images: Sequence[MatchedImage], threshold: float) -> Scales:
-    """Return scales in steps of a tenth.
+    """Return scales in steps of a tenth, of a hundredth for small shares.
 
     That of shares ends at their 99th percentile: a queue of few features, which some
     pixel is similar to as a whole, would hide the rest.
@@ -76,8 +76,9 @@ def scales_of(images: Sequence[MatchedImage], threshold: float) -> Scales:
     largest = float(np.percentile(shares, 99)) if len(shares) else 0.0
     below = threshold - 0.1
     lowest = min(float(np.nanmin(image.best, initial=below)) for image in images)
+    steps = 10 if largest > 0.1 else 100
     return Scales(
-        Normalize(0, max(0.1, math.ceil(10 * largest - 1e-6) / 10)),
+        Normalize(0, max(1 / steps, math.ceil(steps * largest - 1e-6) / steps)),
         Normalize(max(-1.0, math.floor(10 * lowest + 1e-6) / 10), 1),
     )
 

@@ -28,8 +28,8 @@ from mmseg_cosda.visualization.match_patches import (
     pixels_height,
 )
 
-HEADER, TITLE, BAR = 0.24, 0.17, 0.31
-"""Inches of a headline, of the panels' titles, below them for the colour bars."""
+HEAD, HEADER, TITLE, BAR = 0.4, 0.24, 0.17, 0.31
+"""Inches: the page's title, a headline, the panels' titles, the colour bars."""
 
 
 def draw_matches(images: Sequence[MatchedImage], look: Look) -> Figure:
@@ -46,10 +46,10 @@ def draw_matches(images: Sequence[MatchedImage], look: Look) -> Figure:
         1, int(WIDTH / (0.4 + 0.065 * max(len(str(e.get_label())) for e in legend)))
     )
     below = 0.16 * math.ceil(len(legend) / per_line) + 0.1
-    total = HEADER + sum(heights) + below
+    total = HEAD + sum(heights) + below
     figure = Figure(figsize=(WIDTH, total))
-    text_at(figure, MARGIN, total - 0.16, look.title, fontsize=7.5)
-    top = total - HEADER
+    text_at(figure, MARGIN, total - 0.08, look.title, fontsize=7.5, va="top")
+    top = total - HEAD
     for image, height in zip(images, heights, strict=True):
         _draw_block(figure, image, look, scales, top)
         top -= height

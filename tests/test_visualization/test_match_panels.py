@@ -95,14 +95,29 @@ def test_scales_hold_the_threshold_and_all_values() -> None:
     assert scales_of([image()], -1.0).best.vmin == -1
     nothing = replace(image(), share=np.zeros((2, 4)), best=np.full((2, 4), np.nan))
     scales = scales_of([nothing], 0.6)
-    assert (scales.share.vmax, scales.best.vmin) == (0.1, 0.5)
+    assert (scales.share.vmax, scales.best.vmin) == (0.01, 0.5)
+    assert (
+        scales_of([replace(nothing, share=np.full((2, 4), 0.021))], 0).share.vmax
+        == 0.03
+    )
 
 
 def test_nothing_is_drawn_outside_of_the_page() -> None:
     pixels = [pixel(0, 1)] * 6
-    figure = draw_matches([image(*pixels)] * 2, LOOK)
+    title = (
+        "deeplabv2_synthia2cs_translated_no-pl, best_mIoU_iter_120000\nbackbone[-1], "
+        "T_cos = 0.65, the 100 most similar pairs, queue of 40,000 features from 100 "
+        "source images"
+    )
+    long = replace(image(*pixels), name="frankfurt/frankfurt_000001_012345")
+    figure = draw_matches([long] * 2, replace(LOOK, title=title))
     figure.canvas.draw()
     page = figure.bbox
+    for text in figure.texts:
+        extent = text.get_window_extent()
+        assert extent.x0 >= page.x0
+        assert extent.x1 <= page.x1
+        assert extent.y1 <= page.y1
     for axis in figure.axes:
         box = axis.get_tightbbox()
         assert box is not None
