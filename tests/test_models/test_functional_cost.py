@@ -13,9 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmseg_cosda.benchmark.measure import peak_extra_mib
 from mmseg_cosda.models import tiles
-from mmseg_cosda.models.functional import (
-    class_wise_cosine_loss_with_statistics,
-)
+from mmseg_cosda.models.functional import class_wise_cosine_loss_with_statistics
 
 
 def test_tiles_never_wait_for_the_device() -> None:
@@ -50,11 +48,7 @@ class _Operators(TorchDispatchMode):
 
 
 VIEWS = {"view", "_unsafe_view", "t", "transpose", "unsqueeze", "slice", "detach"}
-
-
 VIEWS |= {"select", "expand", "alias", "squeeze", "empty", "empty_like", "split"}
-
-
 VIEWS |= {
     "scalar_tensor",
     "as_strided",
