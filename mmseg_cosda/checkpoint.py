@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,6 +120,7 @@ def load_checkpoint_file(
     file: str | os.PathLike[str] | BinaryIO,
     map_location: MapLocation = None,
     name: str | None = None,
+    mmap: bool = False,
 ) -> Any:
     """Read a checkpoint as data, never as code.
 
@@ -127,6 +129,10 @@ def load_checkpoint_file(
         map_location: Where tensors go, as of ``torch.load``; default: where they
             were saved.
         name: What to call the file in an error; default: its path.
+        mmap: Leave the tensors in the file until they are used, so that what is not
+            used (optimizer state, queues) takes no memory. For who copies what it
+            needs at once: the file must not change before. Ignored for an open file
+            and for the old format, of which no part can be left out.
 
     Returns:
         What was saved: a state_dict or mmengine's dict around one.
@@ -152,7 +158,12 @@ def load_checkpoint_file(
         source = file
     name = name or str(getattr(source, "name", source))
     with plain_errors(name), only_training_state():
-        return torch.load(source, map_location=map_location, weights_only=True)
+        return torch.load(
+            source,
+            map_location=map_location,
+            weights_only=True,
+            mmap=mmap and isinstance(source, Path) and zipfile.is_zipfile(source),
+        )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 
@@ -9,6 +10,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import pytest
 import torch
 
 torch.set_num_threads(1)
@@ -18,3 +20,19 @@ logging.raiseExceptions = False
 
 # Imported by tests: collected for doctests as well, it would register its parts twice.
 collect_ignore = ["toys.py"]
+
+
+@pytest.fixture
+def amp_on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the host's AmpOptimWrapper run where there is no GPU, in fp16 too.
+
+    Its own code runs; only the check for a GPU, the scaler's device and the autocast
+    that refuses fp16 on a CPU are others.
+    """
+    from mmengine.optim.optimizer import amp_optimizer_wrapper
+    from mmengine.runner import amp
+
+    scaler = functools.partial(torch.amp.GradScaler, device="cpu")
+    monkeypatch.setattr(amp_optimizer_wrapper, "GradScaler", scaler)
+    monkeypatch.setattr(amp_optimizer_wrapper, "is_cuda_available", lambda: True)
+    monkeypatch.setattr(amp, "autocast", functools.partial(torch.autocast, "cpu"))

@@ -17,6 +17,7 @@ from mmseg_cosda.errors import run_tool
 from mmseg_cosda.files import atomic_write
 from mmseg_cosda.launch import ConfigOption
 from mmseg_cosda.pseudo_labels.generation import PseudoLabelGenerator, generate
+from mmseg_cosda.pseudo_labels.memory import return_freed_memory
 from mmseg_cosda.pseudo_labels.picture import check_format, draw_report
 from mmseg_cosda.pseudo_labels.settings import COMPARISONS, Settings, content_digest
 from mmseg_cosda.pseudo_labels.sources import (
@@ -82,6 +83,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         args.quantile, args.cap, args.comparison, args.evaluate, args.batch_size
     )
     device = choose_device(args.device)
+    if device == "cpu":
+        return_freed_memory()
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     cfg = read_config(args.config, args.cfg_options)

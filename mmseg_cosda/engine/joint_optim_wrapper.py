@@ -64,6 +64,7 @@ class JointOptimWrapper(OptimWrapperDict):
         if isinstance(segmentor, AmpOptimWrapper):
             # One backward can be scaled by one factor only.
             discriminator.loss_scaler = segmentor.loss_scaler
+        self._both = _Both([segmentor.optimizer, discriminator.optimizer])
         if discriminator.clip_grad_kwargs:
             discriminator.grad_name = f"discriminator_{discriminator.grad_name}"
 
@@ -128,6 +129,8 @@ class JointOptimWrapper(OptimWrapperDict):
     def step(self, **kwargs: Any) -> None:
         """Clip and step both optimizers; update the shared loss scale once.
 
+        In fp16, a gradient of either that is not finite skips both.
+
         Args:
             kwargs: Keyword arguments of ``Optimizer.step``.
         """
@@ -135,15 +138,16 @@ class JointOptimWrapper(OptimWrapperDict):
             for wrapper in self.values():
                 wrapper.step(**kwargs)
             return
+        if not _has_gradient(self._both):
+            return
         scaler = self.segmentor.loss_scaler
-        stepped = [w for w in self.values() if _has_gradient(w.optimizer)]
-        for wrapper in stepped:
-            if wrapper.clip_grad_kwargs:
-                scaler.unscale_(wrapper.optimizer)
-                wrapper._clip_grad()
-            scaler.step(wrapper.optimizer, **kwargs)
-        if stepped:
-            scaler.update(self.segmentor._scale_update_param)
+        if any(wrapper.clip_grad_kwargs for wrapper in self.values()):
+            scaler.unscale_(self._both)
+            for wrapper in self.values():
+                if wrapper.clip_grad_kwargs:
+                    wrapper._clip_grad()
+        scaler.step(self._both, **kwargs)
+        scaler.update(self.segmentor._scale_update_param)
 
     def zero_grad(self, **kwargs: Any) -> None:
         """Clear both optimizers' gradients.
@@ -188,6 +192,21 @@ class JointOptimWrapper(OptimWrapperDict):
         super().load_state_dict(state_dict)
 
 
-def _has_gradient(optimizer: torch.optim.Optimizer) -> bool:
+class _Both:
+    """As much of an optimizer as ``GradScaler`` asks for, over two: one decision."""
+
+    def __init__(self, optimizers: list[torch.optim.Optimizer]) -> None:
+        self.optimizers = optimizers
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        return [group for one in self.optimizers for group in one.param_groups]
+
+    def step(self, **kwargs: Any) -> None:
+        for optimizer in self.optimizers:
+            optimizer.step(**kwargs)
+
+
+def _has_gradient(optimizer: _Both) -> bool:
     groups = optimizer.param_groups
     return any(p.grad is not None for group in groups for p in group["params"])

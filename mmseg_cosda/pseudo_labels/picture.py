@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 PANELS = (
     ("threshold", "threshold τ", "#4c72b0"),
@@ -48,6 +47,10 @@ def draw_report(report: dict[str, Any], suffix: str = "svg") -> bytes:
     Raises:
         ValueError: If the format is another.
     """
+    # 24 MB that inference, which comes before, can do without.
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     classes = report["classes"]
     panels = [panel for panel in PANELS if panel[0] in classes[0]]
     check_format(suffix)

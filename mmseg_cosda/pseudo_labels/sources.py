@@ -19,8 +19,10 @@ from mmseg.registry import DATASETS, MODELS
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from mmseg_cosda.checkpoint import load_checkpoint_file
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.launch import TRAINING_ONLY, require_fit
+from mmseg_cosda.pseudo_labels.memory import forget_unused_maps
 
 ANNOTATION_TRANSFORMS = frozenset(
     {"LoadAnnotations", "RawIdsToTrainIds", "CheckLabels"}
@@ -181,6 +183,7 @@ def load_model(cfg: Mapping[str, Any], checkpoint: str, device: str) -> Any:
     expected = model.state_dict()
     shared = {key: value for key, value in weights.items() if key in expected}
     model.load_state_dict(shared, strict=False)
+    forget_unused_maps(model)
     if torch.device(device).type == "cpu":
         model = revert_sync_batchnorm(model)
     return model.to(device).eval()
@@ -195,9 +198,14 @@ def read_weights(checkpoint: str) -> dict[str, Tensor]:
     Raises:
         UserError: If it can't be read.
     """
-    if "://" not in checkpoint and not os.path.isfile(checkpoint):
+    content: Any
+    if "://" in checkpoint:
+        content = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu")
+    elif os.path.isfile(checkpoint):
+        # Of a training checkpoint's optimizer state and queues nothing is read.
+        content = load_checkpoint_file(checkpoint, map_location="cpu", mmap=True)
+    else:
         raise UserError(f"checkpoint {checkpoint} does not exist")
-    content = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu")
     weights = content.get("state_dict", content) if isinstance(content, dict) else {}
     return {str(k).removeprefix("module."): v for k, v in weights.items()}
 

@@ -1,59 +1,15 @@
 from __future__ import annotations
 
 import copy
-from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from mmengine.optim import AmpOptimWrapper, OptimWrapper, build_optim_wrapper
-from mmengine.optim.optimizer import amp_optimizer_wrapper
-from torch import Tensor, nn
+from joint_toys import Toy, joint, run_joint
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from torch import nn
 
-import mmseg_cosda.engine.joint_optim_constructor  # noqa: F401  registers it
 from mmseg_cosda.engine.joint_optim_wrapper import JointOptimWrapper
-
-
-class Critical(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.discriminator = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
-        self.scale = nn.Parameter(torch.ones(1))
-
-
-class Toy(nn.Module):
-    """A net, its norm, and an alignment with a discriminator and a weight."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.backbone = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
-        self.decode_head = nn.Linear(3, 2)
-        self.alignments = nn.ModuleDict({"adversarial": Critical()})
-
-    def losses(self, x: Tensor) -> Tensor:
-        y = self.decode_head(self.backbone(x))
-        critical: Any = self.alignments["adversarial"]
-        segmentation = (critical.scale * y).square().mean()
-        return segmentation + critical.discriminator(y.detach()).square().mean()
-
-
-def config(**overrides: Any) -> dict[str, Any]:
-    return {
-        "constructor": "JointOptimWrapperConstructor",
-        "type": "OptimWrapper",
-        "optimizer": {"type": "SGD", "lr": 0.1, "momentum": 0.9},
-        "discriminator": {
-            "optimizer": {"type": "Adam", "lr": 0.01, "betas": (0.9, 0.99)}
-        },
-        **overrides,
-    }
-
-
-def joint(model: nn.Module, **overrides: Any) -> JointOptimWrapper:
-    wrapper = build_optim_wrapper(model, config(**overrides))
-    assert isinstance(wrapper, JointOptimWrapper)
-    return wrapper
 
 
 def names_of(model: nn.Module, wrapper: OptimWrapper) -> list[str]:
@@ -98,24 +54,6 @@ def test_paramwise_options_of_each_are_honoured() -> None:
     assert by_name["backbone.1.weight"] == (0.1, 0.0)
     assert by_name[f"{critic}.weight"] == (0.01, 0)
     assert by_name[f"{critic}.bias"] == (0.02, 0)
-
-
-def run_joint(
-    model: Toy, data: list[Tensor], phases: int = 1, **overrides: Any
-) -> JointOptimWrapper:
-    wrapper = joint(model, **overrides)
-    wrapper.initialize_count_status(model, 0, len(data))
-    for x in data:
-        with wrapper.optim_context(model):
-            loss = wrapper.scale_loss(model.losses(x))
-        for phase in range(phases):
-            if phase:
-                wrapper._inner_count -= 1
-            wrapper.backward(loss / phases, retain_graph=phase + 1 < phases)
-        if wrapper.should_update():
-            wrapper.step()
-            wrapper.zero_grad()
-    return wrapper
 
 
 @pytest.mark.parametrize("phases", [1, 2])
@@ -212,49 +150,6 @@ def test_the_discriminators_clipping_is_its_own() -> None:
     wrapper = joint(Toy(), clip_grad={"max_norm": 1e-3})
     assert wrapper["segmentor"].clip_grad_kwargs == {"max_norm": 1e-3}
     assert wrapper["discriminator"].clip_grad_kwargs is None
-
-
-@pytest.fixture
-def cpu_scaler(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the host's fp16 wrapper run where there is no GPU."""
-    scaler = partial(torch.amp.GradScaler, device="cpu")
-    monkeypatch.setattr(amp_optimizer_wrapper, "GradScaler", scaler)
-    monkeypatch.setattr(amp_optimizer_wrapper, "is_cuda_available", lambda: True)
-
-
-@pytest.mark.usefixtures("cpu_scaler")
-@pytest.mark.parametrize("clip", [None, {"max_norm": 1e6}])
-def test_amp_shares_one_scaler_and_updates_it_once(
-    clip: dict[str, float] | None,
-) -> None:
-    amp = {"loss_scale": {"init_scale": 8.0, "growth_interval": 2}}
-    model, plain = Toy(), Toy()
-    wrapper = joint(
-        model, type="AmpOptimWrapper", dtype="float32", clip_grad=clip, **amp
-    )
-    assert all(isinstance(part, AmpOptimWrapper) for part in wrapper.values())
-    scalers = {id(part.loss_scaler) for part in wrapper.values()}
-    assert len(scalers) == 1
-    data = [torch.randn(5, 4) for _ in range(3)]
-    run_joint(plain, data)
-    wrapper.initialize_count_status(model, 0, 3)
-    for x in data:
-        wrapper.update_params(model.losses(x))
-    for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs)
-    # grown once after two steps; twice as often were it updated per optimizer
-    assert wrapper.segmentor.loss_scaler.get_scale() == 16.0
-
-
-@pytest.mark.usefixtures("cpu_scaler")
-def test_amp_skips_an_overflow_and_lowers_the_scale() -> None:
-    model = Toy()
-    wrapper = joint(model, type="AmpOptimWrapper", loss_scale={"init_scale": 8.0})
-    before = copy.deepcopy(model.state_dict())
-    wrapper.update_params(model.losses(torch.randn(5, 4)) * float("inf"))
-    for name, parameter in model.named_parameters():
-        assert torch.equal(parameter, before[name]), name
-    assert wrapper.segmentor.loss_scaler.get_scale() == 4.0
 
 
 def test_mixed_compositions_are_refused() -> None:

@@ -1,0 +1,147 @@
+"""Interrupted, killed, or shared by processes: the files are the same."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from pseudo_label_project import Project, write_checkpoint
+from pseudo_label_tool import (
+    ROOT,
+    TOOL,
+    PowerCutError,
+    count_forwards,
+    files,
+    generate,
+    interrupt_after,
+)
+
+import mmseg_cosda.pseudo_labels.generation as generation
+from mmseg_cosda.errors import UserError
+
+
+@pytest.mark.parametrize("batch_size", ["1", "2"])
+def test_interrupted_in_inference_it_goes_on(
+    project: Project, monkeypatch: pytest.MonkeyPatch, batch_size: str
+) -> None:
+    options = ["--batch-size", batch_size, "--evaluate"]
+    generate(project, *options)
+    whole = files(project.out)
+    shutil.rmtree(project.out)
+    with monkeypatch.context() as patch:
+        count_forwards(patch, stop=2)
+        with pytest.raises(PowerCutError):
+            generate(project, *options)
+    assert not list(project.out.rglob("*.png"))
+    done = sorted((project.out / ".unfinished").glob("*.gz"))
+    done[-1].unlink()  # a batch of which a part was written is predicted again
+    with monkeypatch.context() as patch:
+        calls = count_forwards(patch)
+        generate(project, *options)
+    assert len(calls) == -(-7 // int(batch_size)) - 2 + 1
+    assert files(project.out) == whole
+
+
+def test_interrupted_while_writing_it_goes_on(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generate(project)
+    whole = files(project.out)
+    shutil.rmtree(project.out)
+    with monkeypatch.context() as patch:
+        patch.setattr(generation, "_png", interrupt_after(3, generation._png, []))
+        with pytest.raises(PowerCutError):
+            generate(project)
+    assert not (project.out / "report.json").exists()
+    calls = count_forwards(monkeypatch)
+    generate(project)
+    assert not calls
+    assert files(project.out) == whole
+    picture = project.root / "pictures" / "report.png"
+    generate(project, "--picture", str(picture))  # complete: only drawn again
+    assert not calls
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def environment() -> dict[str, str]:
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+
+
+KILLED = """
+import os, signal, sys
+import mmseg_cosda.pseudo_labels.generation as generation
+from mmseg_cosda.pseudo_labels.spool import Spool
+import importlib.util
+spec = importlib.util.spec_from_file_location("tool", sys.argv[1])
+tool = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tool)
+png, written = generation._png, []
+def kill_after_two(label):
+    if len(written) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    written.append(1)
+    return png(label)
+generation._png = kill_after_two
+tool.main(sys.argv[2:])
+"""
+
+
+def test_killed_by_the_system_it_goes_on(project: Project) -> None:
+    torch.set_num_threads(1)
+    generate(project)
+    whole = files(project.out)
+    shutil.rmtree(project.out)
+    command = [sys.executable, "-c", KILLED, str(TOOL), *project.command]
+    done = subprocess.run(
+        [*command, "--device", "cpu", "--workers", "0"],
+        env=environment(),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == -9, done.stderr.decode()
+    assert (project.out / ".unfinished").exists()
+    generate(project)
+    assert files(project.out) == whole
+
+
+def test_two_processes_give_what_one_gives(project: Project) -> None:
+    torch.set_num_threads(1)
+    generate(project, "--evaluate")
+    whole = files(project.out)
+    shutil.rmtree(project.out)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc_per_node", "2"]
+    options = ["--device", "cpu", "--workers", "0", "--evaluate"]
+    done = subprocess.run(
+        [*command, str(TOOL), *project.command, *options],
+        env=environment(),
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert files(project.out) == whole
+
+
+def test_another_checkpoint_is_refused_until_told(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        count_forwards(patch, stop=2)
+        with pytest.raises(PowerCutError):
+            generate(project)
+    write_checkpoint(project.checkpoint, seed=1)
+    with pytest.raises(UserError, match=r"another run \(weights .*--overwrite"):
+        generate(project)
+    with pytest.raises(UserError, match=r"quantile 0\.5 there, 0\.4 here"):
+        generate(project, "--quantile", "0.4")
+    generate(project, "--overwrite")
+    mixed = files(project.out)
+    shutil.rmtree(project.out)
+    generate(project)
+    assert files(project.out) == mixed
