@@ -64,16 +64,17 @@ def write_evidence(setting: Setting, rows: Sequence[Row], results: Results) -> s
         Markdown.
     """
     metric = setting.metric
-    last = {row.name: column(results, row.name, "last", metric) for row in rows}
     lines = [
         f"# Evidence: {setting.name}, {metric} on the target's validation images",
         "",
         f"| {' | '.join(HEADINGS)} |",
         "|" + "---|" * len(HEADINGS),
     ]
-    lower, upper, labels = (last.get(name, {}) for name in (LOWER, UPPER, LABELS))
+    lower, upper, labels = (
+        column(results, name, "last", metric) for name in (LOWER, UPPER, LABELS)
+    )
     for row in rows:
-        mine = last[row.name]
+        mine = column(results, row.name, "last", metric)
         share = gap_closed(mine, lower, upper)
         cells = [
             f"{row.title} (`{row.name}`)",

@@ -162,3 +162,30 @@ def test_the_demo_runs_and_is_not_run_twice(tmp_path: Path) -> None:
     before = path.stat().st_mtime_ns
     assert "done before" in start()
     assert path.stat().st_mtime_ns == before
+
+
+def test_tables_are_written_without_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = {"seed": 0, "pseudo_labels": None, "options": ["randomness.seed=0"]}
+    for row, last in {
+        "source-only": 30.0,
+        "target-supervised": 40.0,
+        "cosine-no-pl": 35.0,
+    }.items():
+        scores = {"step": 1, "mIoU": last, "per_class": {}}
+        path = tmp_path / "results/torcs2camvid" / f"{row}_seed0.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({**kept, "last": scores, "best": scores}))
+    args = ["--table", "evidence", "--task", "torcs2camvid", "--rows", "cosine-no-pl"]
+    folders = [
+        "--results",
+        str(tmp_path / "results"),
+        "--work-dir",
+        str(tmp_path / "w"),
+    ]
+    tool.main([*args, *folders, "--no-runs", "--seeds", "0"])
+    table = (tmp_path / "results/torcs2camvid/table_evidence.md").read_text()
+    assert "| 35.00 | 35.00 | +5.00 | 50 % | — | 0 |" in table
+    assert table.strip() in capsys.readouterr().out
+    assert not (tmp_path / "w").exists()
