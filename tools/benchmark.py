@@ -9,10 +9,12 @@ from pathlib import Path
 import torch
 
 import mmseg_cosda  # noqa: F401  (before any config is read)
+from mmseg_cosda.benchmark.growth import growth_rows
+from mmseg_cosda.benchmark.growth_plot import draw_growth
 from mmseg_cosda.benchmark.loading import loading_rows
 from mmseg_cosda.benchmark.loss import cuda_rows, loss_rows
 from mmseg_cosda.benchmark.pseudo_labels import pseudo_label_rows
-from mmseg_cosda.benchmark.queue import growth_rows, queue_rows
+from mmseg_cosda.benchmark.queue import queue_rows
 from mmseg_cosda.benchmark.report import (
     Row,
     Settings,
@@ -20,11 +22,14 @@ from mmseg_cosda.benchmark.report import (
     machine,
     write_json,
 )
+from mmseg_cosda.benchmark.shares import share_rows
 from mmseg_cosda.benchmark.step_rows import step_rows
 from mmseg_cosda.errors import UserError, run_tool
+from mmseg_cosda.visualization.files import check_suffix, save_figure
 
 SECTIONS: dict[str, Callable[[Settings], list[Row]]] = {
     "loss": loss_rows,
+    "shares": share_rows,
     "cuda": cuda_rows,
     "queue": queue_rows,
     "growth": growth_rows,
@@ -40,6 +45,7 @@ syncs are counted.
 example:
   python tools/benchmark.py --json benchmark.json
   python tools/benchmark.py --quick --only loss queue
+  python tools/benchmark.py --only growth --plot growth.png
 """
 
 
@@ -50,13 +56,21 @@ def main(args: Sequence[str] | None = None) -> None:
         args: The command's arguments; those of the process where None.
 
     Raises:
-        UserError: If the device is not there or the rounds are not positive.
+        UserError: If the device is not there, the rounds are not positive or a plot
+            has no growth to show or an unknown format.
     """
     options = _parser().parse_args(args)
     if options.device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no CUDA device, choose cpu")
     if options.rounds < 1:
         raise UserError(f"--rounds {options.rounds} must be positive")
+    if options.plot is not None:
+        check_suffix(options.plot, "--plot")
+        if "growth" not in options.only:
+            raise UserError(
+                f"--plot {options.plot} shows the section growth, which --only leaves "
+                "out: add it"
+            )
     torch.set_num_threads(1)
     settings = Settings(options.device, options.rounds, options.quick)
     facts = machine(settings)
@@ -68,6 +82,9 @@ def main(args: Sequence[str] | None = None) -> None:
     if options.json is not None:
         write_json(options.json, rows, settings)
         print(f"written: {options.json}")
+    if options.plot is not None:
+        save_figure(draw_growth(rows), options.plot)
+        print(f"written: {options.plot}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,6 +105,9 @@ def _parser() -> argparse.ArgumentParser:
         "--quick", action="store_true", help="small sizes, no bound is judged"
     )
     parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument(
+        "--plot", type=Path, help="draw time against size here: .png, .pdf or .svg"
+    )
     return parser
 
 

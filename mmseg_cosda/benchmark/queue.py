@@ -1,21 +1,14 @@
-"""Pushing a source image's features, against ``torch.cat``; how costs grow."""
+"""Pushing a source image's features, against ``torch.cat``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmseg_cosda.benchmark.loss import (
-    Problem,
-    make_problem,
-    our_loss,
-    step,
-    two_products,
-)
+from mmseg_cosda.benchmark.loss import Problem, make_problem
 from mmseg_cosda.benchmark.measure import Work, interleave, peak_extra_mib
 from mmseg_cosda.benchmark.report import Row, Settings
 from mmseg_cosda.models.memory import ClassFeatureQueue
@@ -87,37 +80,3 @@ def queue_rows(settings: Settings) -> list[Row]:
             note=f"a push takes {peaks[0]:.1f} MiB beside the queue",
         ),
     ]
-
-
-def growth_rows(settings: Settings) -> list[Row]:
-    """Measure how loss and push grow over pixels, classes, queue size and channels."""
-    base = {"pixels": 4096, "classes": 19, "capacity": 1000, "channels": 512}
-    if settings.quick:
-        base = {"pixels": 1024, "classes": 8, "capacity": 200, "channels": 128}
-    rows = []
-    for key, size in _grown(base):
-        pixels, classes, capacity, channels = size.values()
-        problem = make_problem(pixels, classes, capacity, channels, settings.device)
-        C, Q, K = problem.queue.shape
-        queue = ClassFeatureQueue(C, Q, K).to(settings.device)
-        push = partial(queue.enqueue, problem.features.t(), problem.labels)
-        works: dict[str, Work] = {
-            "loss": step(our_loss, problem),
-            "floor": two_products(problem),
-            "push": push,
-        }
-        times = interleave(works, min(3, settings.rounds), settings.device)
-        peak = peak_extra_mib(works["loss"], settings.device)
-        ratio = times.ratio("loss", "floor")
-        note = f"{ratio:.2f} of two products, {peak:.0f} MiB"
-        at = f"{key}={size[key]}"
-        rows.append(Row("growth", f"loss, {at}", times.median("loss"), "s", note=note))
-        rows.append(Row("growth", f"push, {at}", times.median("push"), "s"))
-    return rows
-
-
-def _grown(base: dict[str, int]) -> Iterator[tuple[str, dict[str, int]]]:
-    """Yield the base with one size at a half, one, two and four times its value."""
-    for key, value in base.items():
-        for factor in (0.5, 1, 2, 4):
-            yield key, {**base, key: int(value * factor)}

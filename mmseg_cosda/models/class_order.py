@@ -71,7 +71,8 @@ def tile_by_class(order: ClassOrder, length: int) -> tuple[Tensor, Tensor]:
     ends = padded.cumsum(0)  # of each class, in padded rows
     grid = torch.arange((N // length + C) * length, device=device).view(-1, length)
     # Tiles behind the last class's end are padding: past its size, in its name.
-    owner = torch.searchsorted(ends, grid[:, 0], right=True).clamp(max=C - 1)
+    firsts = grid[:, 0].contiguous()  # a view is copied too, with a warning
+    owner = torch.searchsorted(ends, firsts, right=True).clamp(max=C - 1)
     shift = order.starts[:-1] - (ends - padded)
     place = grid + shift[owner, None]
     inside = place < order.starts[1:][owner, None]
@@ -81,19 +82,11 @@ def tile_by_class(order: ClassOrder, length: int) -> tuple[Tensor, Tensor]:
 
 def take_rows(features: Tensor, rows: Tensor) -> Tensor:
     """Gather rows (n,) of features (N, K) in the memory layout that these have."""
-    if _is_map(features):
+    if is_map(features):
         return features.t().index_select(1, rows).t()
     return features.index_select(0, rows)
 
 
-def put_rows(out: Tensor, rows: Tensor, values: Tensor) -> None:
-    """Write values (n, K) to rows (n,) of ``out``, (N, K), in its memory layout."""
-    if _is_map(out):
-        out.t().index_copy_(1, rows, values.t())
-    else:
-        out.index_copy_(0, rows, values)
-
-
-def _is_map(rows: Tensor) -> bool:
+def is_map(rows: Tensor) -> bool:
     """Tell whether rows are the view of a map (K, h, w): neighbours lie together."""
     return rows.stride(0) < rows.stride(1)

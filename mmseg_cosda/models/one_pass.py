@@ -19,11 +19,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from mmseg_cosda.models.class_order import (
-    put_rows,
+    is_map,
     sort_by_class,
-    take_rows,
 )
 from mmseg_cosda.models.pair_choice import choose_pairs, limits
+from mmseg_cosda.models.pair_sums import add_selected_rows
 from mmseg_cosda.models.precision import without_autocast
 from mmseg_cosda.models.unit_norm import inverse_norm, normalize_
 
@@ -115,28 +115,34 @@ def by_segments(
 ) -> Pass:
     """Compare chunks of each class's rows with its block: least memory, one sync."""
     order = sort_by_class(labels, len(blocks))
-    starts = order.starts.tolist()
-    result = Pass(
-        torch.zeros_like(features, dtype=dtype),
-        order.sizes,
-        features.new_zeros(len(blocks), dtype=torch.float64),
-        features.new_zeros(len(blocks), dtype=torch.float64),
-    )
+    segments = order.rows.tensor_split(order.starts[1:].tolist())
+    selected = features.new_zeros(len(blocks), dtype=torch.float64)
+    distance = torch.zeros_like(selected)
+    given, descent = features, torch.empty_like(features, dtype=dtype)
+    out = descent
+    if is_map(features):
+        # Its rows are scattered: a copy by rows, in which the descents replace them.
+        given = out = torch.empty(features.shape, dtype=dtype, device=features.device)
+        given.copy_(features)
+    idle = [segments[-1]]  # rows of no class, or of one without a queue
     for c, block in enumerate(blocks):
-        if len(block) == 0 or starts[c] == starts[c + 1]:
+        if len(block) == 0:
+            idle.append(segments[c])
             continue
         k = top_k if limits(top_k, len(block)) else None
         scale = None if unit else inverse_norm(block, dtype)
         # With a k the whole of M is held for a chunk's rows.
         width = max(1, features.shape[1], 0 if k is None else len(block))
         length = max(1, min(_CHUNK_ROWS, _CHUNK_ELEMENTS // width))
-        for rows in torch.split(order.rows[starts[c] : starts[c + 1]], length):
-            selected, similarity = _segment(
-                features, rows, block, scale, threshold, k, result.descent
-            )
-            result.selected[c] += selected
-            result.distance[c] += selected - similarity
-    return result
+        for rows in torch.split(segments[c], length):
+            if len(rows):
+                n, s = _segment(given, rows, block, scale, threshold, k, out)
+                selected[c] += n
+                distance[c] += n - s
+    out.index_fill_(0, torch.cat(idle), 0)
+    if out is not descent:
+        descent.copy_(out)
+    return Pass(descent, order.sizes, distance, selected)
 
 
 def _segment(
@@ -149,7 +155,7 @@ def _segment(
     out: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Write the descent of rows of one class; return the sums of n and s, float64."""
-    t = take_rows(features, rows).to(out.dtype)
+    t = features.index_select(0, rows).to(out.dtype)
     inverse_norm = normalize_(t)
     if top_k is None:
         descent, n = _select(t, block, scale, threshold)
@@ -157,7 +163,7 @@ def _segment(
         descent, n = _select_top(t, block, scale, threshold, top_k)
     s = (t * descent).sum(dim=1)
     descent.addcmul_(t, s[:, None], value=-1).mul_(inverse_norm[:, None])
-    put_rows(out, rows, descent)
+    out.index_copy_(0, rows, descent)
     return n.sum(dtype=torch.float64), s.sum(dtype=torch.float64)
 
 
@@ -166,20 +172,25 @@ def _select(
 ) -> tuple[Tensor, Tensor]:
     """Return w D, of t's shape, and how many pairs of each row are selected.
 
-    The block (Q, K) is walked in parts. Its rows are scaled to unit norm, where they
-    aren't, through M and w: those are smaller than a part of D for few rows t.
+    The block (Q, K) is walked in parts, which share their room: new pages cost as
+    much as a conversion. Its rows are scaled to unit norm, where they aren't, through
+    M and w: those are smaller than a part of D for few rows t.
     """
-    out, chosen = torch.empty_like(t), t.new_zeros(len(t))
+    out, chosen = torch.zeros_like(t), t.new_zeros(len(t))
+    room, converted = t.new_empty(len(t) * min(len(block), _BLOCK_ROWS)), None
     for start in range(0, len(block), _BLOCK_ROWS):
         part = slice(start, start + _BLOCK_ROWS)
-        d = block[part].to(t.dtype)
-        w = torch.mm(t, d.t())
-        if scale is not None:
-            w.mul_(scale[part])
-        chosen += w.gt_(threshold).sum(dim=1)
-        if scale is not None:
-            w.mul_(scale[part])
-        out.addmm_(w, d, beta=1 if start else 0)
+        d = block[part]
+        if d.dtype != t.dtype:
+            if converted is None:
+                converted = torch.empty_like(d, dtype=t.dtype)
+            d = converted[: len(d)].copy_(d)
+        factor = None if scale is None else scale[part]
+        M = room[: len(t) * len(d)].view(len(t), len(d))
+        torch.mm(t, d.t(), out=M)
+        if factor is not None:
+            M.mul_(factor)
+        chosen += add_selected_rows(out, M.gt_(threshold), d, factor)
     return out, chosen
 
 
@@ -192,10 +203,8 @@ def _select_top(
     if scale is not None:
         M.mul_(scale)
     w = choose_pairs(M, threshold, top_k).to(t.dtype)
-    chosen = w.sum(dim=1)
-    if scale is not None:
-        w.mul_(scale)
-    out = torch.zeros_like(t)
+    out, chosen = torch.zeros_like(t), t.new_zeros(len(t))
     for part in parts:
-        out.addmm_(w[:, part], block[part].to(t.dtype))
+        factor = None if scale is None else scale[part]
+        chosen += add_selected_rows(out, w[:, part], block[part].to(t.dtype), factor)
     return out, chosen

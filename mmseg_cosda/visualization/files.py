@@ -26,8 +26,12 @@ COLOURS = (
 is too pale for a line on white (https://jfly.uni-koeln.de/color/)."""
 
 
-def check_suffix(path: Path) -> None:
+def check_suffix(path: Path, option: str = "--out") -> None:
     """Refuse a file whose suffix is none of :data:`FORMATS`.
+
+    Args:
+        path: Where a figure is to be written.
+        option: The option that names it.
 
     Raises:
         UserError: See above.
@@ -39,7 +43,7 @@ def check_suffix(path: Path) -> None:
         mmseg_cosda.errors.UserError: --out a.jpg: must end with .png, .pdf or .svg
     """
     if path.suffix.lower().removeprefix(".") not in FORMATS:
-        raise UserError(f"--out {path}: must end with .png, .pdf or .svg")
+        raise UserError(f"{option} {path}: must end with .png, .pdf or .svg")
 
 
 def check_width(width: float | None) -> None:

@@ -85,7 +85,8 @@ def test_operator_count_of_the_full_size(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("layout", ["rows", "map"])
 def test_peak_memory(layout: str) -> None:
-    # Beyond its gradient the loss holds chunks, not pixels x queue (12 MiB here).
+    # Beyond its gradient the loss holds chunks, not pixels x queue (12 MiB here), and
+    # of a map a copy by rows.
     features = torch.randn(2000, 512)
     if layout == "map":
         features = features.t().contiguous().t()
@@ -103,4 +104,5 @@ def test_peak_memory(layout: str) -> None:
     work()
     # t, w D and their product for 1,000 rows, w for 512 queue rows.
     chunks_mib = (3 * 1000 * 512 + 1000 * 512) * 4 / 2**20
-    assert gradient_mib < peak_extra_mib(work, "cpu") < gradient_mib + chunks_mib + 0.5
+    most = gradient_mib * (1 if layout == "rows" else 2) + chunks_mib + 0.5
+    assert gradient_mib < peak_extra_mib(work, "cpu") < most
