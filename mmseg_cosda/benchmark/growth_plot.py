@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
@@ -72,7 +73,7 @@ def draw_growth(rows: Sequence[Row]) -> Figure:
         ax.grid(alpha=0.3, linewidth=0.5)
     axes[0].set_ylabel("time (ms)", fontsize=8)
     figure.align_xlabels()
-    handles = {}
+    handles: dict[str, Any] = {}
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)

@@ -10,6 +10,8 @@ from types import ModuleType
 import pytest
 import torch
 
+from mmseg_cosda.benchmark.growth import LOSS
+from mmseg_cosda.benchmark.report import Row
 from mmseg_cosda.errors import UserError
 
 TOOL = Path(__file__).parents[2] / "tools" / "benchmark.py"
@@ -44,7 +46,26 @@ def test_quick_run_prints_a_table_and_writes_json(
     exact = by_name["float64 against naive: error of the gradient"]
     assert exact["verdict"] == "holds"
     assert by_name["16-bit queue: error of the loss"]["verdict"] == "holds"
-    assert all(row["value"] > 0 for row in rows if row["value"] is not None)
+    run = [row for row in rows if row["value"] is not None]
+    assert all(row["value"] > 0 for row in run if "error" not in row["what"])
+
+
+def test_a_plot_needs_growth_and_a_known_format(tool: ModuleType) -> None:
+    with pytest.raises(UserError, match=r"--plot a\.jpg: must end with"):
+        tool.main(["--plot", "a.jpg"])
+    with pytest.raises(UserError, match="section growth"):
+        tool.main(["--plot", "a.png", "--only", "loss"])
+
+
+def test_the_plot_is_written(
+    tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [Row("growth", f"{LOSS}, pixels={n}", n / 10, "s") for n in (1, 2)]
+    monkeypatch.setitem(tool.SECTIONS, "growth", lambda settings: rows)
+    threads, path = torch.get_num_threads(), tmp_path / "growth.svg"
+    tool.main(["--only", "growth", "--plot", str(path), "--device", "cpu"])
+    torch.set_num_threads(threads)
+    assert "</svg>" in path.read_text()
 
 
 def test_wrong_options_are_named(tool: ModuleType) -> None:
