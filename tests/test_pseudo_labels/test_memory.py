@@ -13,7 +13,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from shrink import CONFIGS
-from torch.multiprocessing import spawn
+from torch.multiprocessing.spawn import spawn
 from toys import build, segmentor_config
 
 from mmseg_cosda.benchmark.live_memory import LiveMemory
