@@ -6,9 +6,9 @@ import json
 import os
 import signal
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -81,10 +81,17 @@ def render_files(
 
 
 def write_pair(pair: Pair, image: bytes, labels: bytes) -> None:
-    """Write an image and its labels, the labels first."""
+    """Write an image and its labels, the labels first.
+
+    Raises:
+        UserError: If a file can't be written.
+    """
     for path, content in ((pair.labels, labels), (pair.image, image)):
-        with atomic_write(path) as file:
-            file.write(content)
+        try:
+            with atomic_write(path) as file:
+                file.write(content)
+        except OSError as error:
+            raise UserError(f"{path} can't be written: {error.strerror}") from error
 
 
 class Worker:
@@ -127,7 +134,7 @@ def _render_here(index: int) -> int:
 
 def render_all(
     out: Path, indices: Sequence[int], seed: int, torcs: Path | None, workers: int
-) -> Iterator[int]:
+) -> Generator[int, None, None]:
     """Render images and yield each index when its files are written.
 
     Args:
@@ -152,18 +159,17 @@ def render_all(
         initializer=_start_process,
         initargs=(out, seed, torcs),
     )
-    with _cancelled_on_error(pool):
+    try:
         futures: list[Future[int]] = [pool.submit(_render_here, i) for i in indices]
         for future in as_completed(futures):
             yield future.result()
-
-
-@contextmanager
-def _cancelled_on_error(pool: ProcessPoolExecutor) -> Iterator[None]:
-    """Finish the images in work and drop the others when something goes wrong."""
-    try:
-        yield
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a rendering process died, perhaps for want of memory: the same command, "
+            f"with fewer than --workers {workers}, goes on"
+        ) from error
     finally:
+        # The images in work are finished, the others dropped.
         pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,7 @@ class Finish(NamedTuple):
     gloss: float = 0.0
 
 
-def turned(points: Float, angle: float) -> Float:
+def turned(points: npt.NDArray[np.floating[Any]], angle: float) -> Float:
     """Turn points, (N, 3), about the vertical axis; x turns towards -z."""
     cosine, sine = math.cos(angle), math.sin(angle)
     return points @ np.array([[cosine, 0, -sine], [0, 1, 0], [sine, 0, cosine]])
@@ -47,7 +47,8 @@ class Scene:
 
     Examples:
         >>> scene = Scene()
-        >>> scene.quad("white", Label.ROAD, (0, 0, 0), (1, 0, 0), (1, 0, -9), (0, 0, -9))
+        >>> a, b, c, d = (0, 0, 0), (1, 0, 0), (1, 0, -9), (0, 0, -9)
+        >>> scene.quad("white", Label.ROAD, a, b, c, d)
         >>> {finish.label.name: len(scene.corners(finish)) for finish in scene.groups}
         {'ROAD': 6}
     """

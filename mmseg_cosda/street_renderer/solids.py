@@ -99,7 +99,7 @@ def add_disc(
     colour: Vector,
     turn: float = 0.0,
 ) -> None:
-    """Add a regular polygon in a plane across the street; ``facing`` 1 is the camera."""
+    """Add a regular polygon across the street, facing the camera (1) or not (-1)."""
     x, y, z = centre
     points = []
     for i in range(corners):

@@ -4,38 +4,85 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Rng = np.random.RandomState
 Float = npt.NDArray[np.float64]
+Range = tuple[float, float]
+Colour = tuple[float, float, float]
 
-SUNNY, OVERCAST, HAZY, LOW_SUN = range(4)
-SHARES = (0.4, 0.35, 0.15, 0.1)
-"""Probabilities of the four weathers."""
-SUN_COLOUR = (
-    (1.15, 1.08, 0.95),
-    (0.35, 0.35, 0.35),
-    (0.6, 0.57, 0.5),
-    (1.1, 0.75, 0.45),
+NEAREST, FARTHEST = 0.3, 400.0
+"""What the camera sees, in metres."""
+
+
+class Weather(NamedTuple):
+    """What one weather looks like.
+
+    Args:
+        share: Probability.
+        sun_height: Range of the sun's height in degrees.
+        sun_colour: RGB, linear.
+        ambient: RGB, linear.
+        horizon: Colour of the sky at the horizon and of the fog.
+        zenith: Colour of the sky above.
+        clouds: Range of their cover.
+        fog: Extinction per metre.
+    """
+
+    share: float
+    sun_height: Range
+    sun_colour: Colour
+    ambient: Colour
+    horizon: Colour
+    zenith: Colour
+    clouds: Range
+    fog: float
+
+
+SUNNY = Weather(
+    share=0.4,
+    sun_height=(25, 65),
+    sun_colour=(1.15, 1.08, 0.95),
+    ambient=(0.42, 0.47, 0.56),
+    horizon=(0.78, 0.86, 0.95),
+    zenith=(0.25, 0.48, 0.82),
+    clouds=(0.1, 0.6),
+    fog=0.0006,
 )
-AMBIENT = (
-    (0.42, 0.47, 0.56),
-    (0.78, 0.8, 0.83),
-    (0.65, 0.65, 0.66),
-    (0.36, 0.38, 0.48),
+OVERCAST = Weather(
+    share=0.35,
+    sun_height=(25, 65),
+    sun_colour=(0.35, 0.35, 0.35),
+    ambient=(0.78, 0.8, 0.83),
+    horizon=(0.86, 0.87, 0.89),
+    zenith=(0.72, 0.75, 0.8),
+    clouds=(0.6, 0.9),
+    fog=0.0016,
 )
-HORIZON = (
-    (0.78, 0.86, 0.95),
-    (0.86, 0.87, 0.89),
-    (0.87, 0.86, 0.82),
-    (0.95, 0.82, 0.66),
+HAZY = Weather(
+    share=0.15,
+    sun_height=(25, 65),
+    sun_colour=(0.6, 0.57, 0.5),
+    ambient=(0.65, 0.65, 0.66),
+    horizon=(0.87, 0.86, 0.82),
+    zenith=(0.65, 0.72, 0.8),
+    clouds=(0.2, 0.7),
+    fog=0.0045,
 )
-ZENITH = ((0.25, 0.48, 0.82), (0.72, 0.75, 0.8), (0.65, 0.72, 0.8), (0.4, 0.5, 0.7))
-CLOUDS = ((0.1, 0.6), (0.6, 0.9), (0.2, 0.7), (0.1, 0.5))
-FOG = (0.0006, 0.0016, 0.0045, 0.0012)
-"""Extinction per metre."""
+LOW_SUN = Weather(
+    share=0.1,
+    sun_height=(10, 22),
+    sun_colour=(1.1, 0.75, 0.45),
+    ambient=(0.36, 0.38, 0.48),
+    horizon=(0.95, 0.82, 0.66),
+    zenith=(0.4, 0.5, 0.7),
+    clouds=(0.1, 0.5),
+    fog=0.0012,
+)
+WEATHERS = (SUNNY, OVERCAST, HAZY, LOW_SUN)
 
 
 @dataclass(frozen=True)
@@ -81,13 +128,12 @@ def draw_view(rng: Rng) -> View:
     yaw = math.radians(rng.randn() * 5)
     pitch = math.radians(rng.uniform(-4, 2))
     roll = math.radians(rng.randn() * 0.6)
-    weather = int(rng.choice(4, p=SHARES))
+    weather = WEATHERS[int(rng.choice(4, p=[each.share for each in WEATHERS]))]
     azimuth = rng.uniform(0, 2 * math.pi)
-    low = weather == LOW_SUN
-    height = math.radians(rng.uniform(10, 22) if low else rng.uniform(25, 65))
-    sun_colour = np.array(SUN_COLOUR[weather]) * rng.uniform(0.8, 1.1)
-    ambient = np.array(AMBIENT[weather]) * rng.uniform(0.8, 1.1)
-    clouds = [rng.uniform(*cover) for cover in CLOUDS]
+    height = math.radians(rng.uniform(*weather.sun_height))
+    sun_colour = np.array(weather.sun_colour) * rng.uniform(0.8, 1.1)
+    ambient = np.array(weather.ambient) * rng.uniform(0.8, 1.1)
+    covers = {each: rng.uniform(*each.clouds) for each in WEATHERS}
     return View(
         field_of_view=field_of_view,
         yaw=yaw,
@@ -102,10 +148,10 @@ def draw_view(rng: Rng) -> View:
         ),
         sun_colour=sun_colour,
         ambient=ambient,
-        horizon=np.array(HORIZON[weather]),
-        zenith=np.array(ZENITH[weather]),
-        clouds=clouds[weather],
-        fog=FOG[weather] * rng.uniform(0.6, 1.5),
+        horizon=np.array(weather.horizon),
+        zenith=np.array(weather.zenith),
+        clouds=covers[weather],
+        fog=weather.fog * rng.uniform(0.6, 1.5),
         cloud_seed=float(rng.rand() * 10),
         gamma=rng.uniform(0.85, 1.15),
         gain=rng.uniform(0.85, 1.12),
@@ -147,7 +193,7 @@ def perspective(
 
 
 def world_to_clip(view: View, eye: Float, aspect: float) -> Float:
-    """Return the (4, 4) matrix from the world to the image, both times in OpenGL's axes."""
+    """Return the (4, 4) matrix from the world to the image."""
     turn = rotation(view.yaw, view.pitch, view.roll)
     return perspective(view, aspect) @ affine(turn, -turn @ eye)
 
@@ -155,7 +201,8 @@ def world_to_clip(view: View, eye: Float, aspect: float) -> Float:
 def clip_to_direction(view: View, aspect: float) -> Float:
     """Return the (4, 4) matrix from the image to directions in the world."""
     turn = rotation(view.yaw, view.pitch, view.roll)
-    return np.linalg.inv(perspective(view, aspect) @ affine(turn))
+    inverse = np.linalg.inv(perspective(view, aspect) @ affine(turn))
+    return np.asarray(inverse, np.float64)
 
 
 def world_to_light(sun: Float) -> Float:
