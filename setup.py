@@ -55,6 +55,8 @@ setup(
             "setuptools<81",
         ],
         "plots": PLOTS,
+        # tools/render_streets.py; OpenCV and Pillow come with the host.
+        "renderer": ["moderngl>=5.10"],
         # setuptools: a test builds the wheel.
         "tests": [*PLOTS, "mypy", "pytest", "ruff", "setuptools>=70.1"],
     },
