@@ -13,6 +13,7 @@ from mmengine.utils import ProgressBar
 
 from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.street_renderer.art import find_art
+from mmseg_cosda.street_renderer.context import driver_name, use_software_driver
 from mmseg_cosda.street_renderer.job import (
     LAST_SEED,
     default_workers,
@@ -20,7 +21,6 @@ from mmseg_cosda.street_renderer.job import (
     prepare_folder,
     render_all,
 )
-from mmseg_cosda.street_renderer.raster import driver_name, use_software_driver
 
 BENCHMARK_SEED = 50_000
 EPILOG = """\

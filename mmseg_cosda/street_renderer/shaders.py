@@ -92,6 +92,22 @@ void main() {
 }
 """
 
+COST = """\
+#version 330
+in vec2 v_uv;
+uniform sampler2D surface;
+layout(location = 0) out vec4 out_samples;
+
+// Texels in the box round a pixel's footprint, at the level of its narrow side.
+void main() {
+    vec2 size = vec2(textureSize(surface, 0));
+    vec2 dx = dFdx(v_uv) * size, dy = dFdy(v_uv) * size;
+    float wide = 1. + length(vec2(dx.x, dy.x));
+    float high = 1. + length(vec2(dx.y, dy.y));
+    out_samples = vec4(wide * high / max(1., min(dot(dx, dx), dot(dy, dy))));
+}
+"""
+
 DEPTH = """\
 #version 330
 in vec2 v_uv;
