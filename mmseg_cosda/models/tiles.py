@@ -27,9 +27,9 @@ def by_tiles(
 ) -> Pass:
     """Compare tiles of rows of one class with its queue: no host sync.
 
-    Each class is padded to whole tiles. ``torch._grouped_mm`` pads nothing, but in
-    float32 it copies the segments' ends to the host, and its path that doesn't
-    returns a bfloat16 M.
+    Each class is padded to whole tiles. ``torch.nn.functional.grouped_mm`` (torch
+    2.13) pads nothing, but for float32 it reads each segment's end on the host, and
+    its path that doesn't takes bfloat16 alone and rounds M to it.
     """
     (_, Q, K), N = queue.shape, len(features)
     order = sort_by_class(labels, len(queue))
