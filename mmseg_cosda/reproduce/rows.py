@@ -96,7 +96,7 @@ class Row:
 
 
 _ABLATIONS = "cosda/ablations"
-# Departures from the literal loss, each one option of ClassWiseCosineLoss.
+# Departures from the literal loss, by options of ClassWiseCosineLoss.
 _VARIANTS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
     ("sum", "sum over the selected pairs, same weight", {"reduction": "sum"}),
     (
@@ -115,6 +115,11 @@ _VARIANTS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
     ("confident", "target pixels of confidence 0.9", {"min_confidence": 0.9}),
     ("warm-up", "weight rises over 200 iterations", {"warmup_iters": 200}),
     ("repulsion", "repulsion from other classes", {"repulsion_weight": 0.1}),
+    (
+        "strong-repulsion",
+        "ten times both weights, with repulsion",
+        {"loss_weight": 1.0, "repulsion_weight": 1.0},
+    ),
 )
 ROWS: Mapping[str, Row] = {
     row.name: row
