@@ -22,12 +22,12 @@ WIDTH, HEIGHT = 480, 360
 SHADOW_SIZE = 1536
 ANISOTROPY = 8.0
 """Sharpness of textures that are seen at a slant."""
-MAX_SAMPLES = 3e9
-"""Texels above which an image does without anisotropy.
+MAX_STRETCH = 16_000.0
+"""Length over width of a pixel's footprint above which a texture is not filtered.
 
-Mesa's software driver averages all texels round a pixel's footprint. Where the crest of
-a hill shows the ground edge-on, that would take hours for a few pixels. Most images
-need some 10^7 texels, one second.
+Mesa's software driver averages all texels round a footprint: where the crest of a hill
+shows the ground edge-on, that would take hours for a few pixels. So it takes seconds,
+and no pixel of the published images is concerned.
 """
 
 
@@ -48,13 +48,13 @@ class StreetRaster:
         self.gl, self.context = open_context()
         self.art = art
         self.textures: dict[str, Any] = {}
-        size = f"{SHADOW_SIZE}."
         program = self.context.program
-        self.surface = program(
-            shaders.VERTEX, shaders.SURFACE.replace("SHADOW_SIZE", size)
-        )
+        constants = {"SHADOW_SIZE": f"{SHADOW_SIZE}.", "MAX_STRETCH": f"{MAX_STRETCH}"}
+        surface = shaders.SURFACE
+        for name, value in constants.items():
+            surface = surface.replace(name, value)
+        self.surface = program(shaders.VERTEX, surface)
         self.depth = program(shaders.VERTEX, shaders.DEPTH)
-        self.cost = program(shaders.VERTEX, shaders.COST)
         self.sky = program(shaders.SKY_VERTEX, shaders.SKY)
         corners = np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32)
         self.screen = self.context.simple_vertex_array(
@@ -66,8 +66,6 @@ class StreetRaster:
         self.target = self.context.framebuffer(
             [self.colours, self.labels], self.context.depth_texture(shape)
         )
-        self.samples = self.context.texture(shape, 1, dtype="f4")
-        self.cost_target = self.context.framebuffer([self.samples])
         self.shadow_map = self.context.depth_texture((SHADOW_SIZE, SHADOW_SIZE))
         self.shadow_map.compare_func = ""
         self.shadow_target = self.context.framebuffer([], self.shadow_map)
@@ -93,10 +91,6 @@ class StreetRaster:
         groups = [
             self._upload(finish, scene.corners(finish)) for finish in scene.groups
         ]
-        costly = self._count_samples(groups, street, view) > MAX_SAMPLES
-        for finish in scene.groups:
-            texture = self._texture(finish.texture)
-            texture.anisotropy = 1.0 if costly else ANISOTROPY
         self._draw_shadows(groups, street, view)
         self.target.use()
         self.target.clear(0, 0, 0, 1, depth=1.0)
@@ -110,7 +104,7 @@ class StreetRaster:
     def _upload(
         self, finish: Finish, corners: npt.NDArray[np.float32]
     ) -> tuple[Any, ...]:
-        """Return a group's finish, how three programs read it, and its buffer."""
+        """Return a group's finish, how both programs read it, and its buffer."""
         buffer = self.context.buffer(corners.tobytes())
         lit = [(buffer, "3f 3f 2f 3f", "position", "normal", "uv", "colour")]
         dark = [(buffer, "3f 12x 2f 12x", "position", "uv")]
@@ -119,7 +113,6 @@ class StreetRaster:
             finish,
             array(self.surface, lit),
             array(self.depth, dark),
-            array(self.cost, dark),
             buffer,
         )
 
@@ -129,30 +122,11 @@ class StreetRaster:
             flipped = self.art.pictures[name].transpose(Image.Transpose.FLIP_TOP_BOTTOM)
             texture = self.context.texture(flipped.size, 4, flipped.tobytes())
             texture.build_mipmaps()
+            texture.anisotropy = ANISOTROPY
             texture.filter = (self.gl.LINEAR_MIPMAP_LINEAR, self.gl.LINEAR)
             texture.repeat_x = texture.repeat_y = True
             self.textures[name] = texture
         return self.textures[name]
-
-    def _count_samples(
-        self, groups: list[tuple[Any, ...]], street: Street, view: View
-    ) -> float:
-        """Estimate how many texels anisotropic filtering would read."""
-        clip = views.world_to_clip(view, street.eye, WIDTH / HEIGHT)
-        _write(self.cost["clip_from_world"], clip)
-        self.cost["bend"].value = street.bend
-        self.cost_target.use()
-        self.cost_target.clear()
-        self.context.disable(self.gl.DEPTH_TEST)
-        self.context.enable(self.gl.BLEND)
-        self.context.blend_func = (self.gl.ONE, self.gl.ONE)
-        for finish, _, _, cost, _ in groups:
-            self._texture(finish.texture).use(0)
-            cost.render()
-        self.context.disable(self.gl.BLEND)
-        # Not a number, or infinite, is costly too.
-        samples = np.frombuffer(self.samples.read(), np.float32)
-        return float(np.nan_to_num(samples.astype(np.float64), nan=np.inf).sum())
 
     def _draw_shadows(
         self, groups: list[tuple[Any, ...]], street: Street, view: View

@@ -32,7 +32,7 @@ void main() {
 """
 
 SURFACE = """\
-#version 330
+#version 450
 in vec3 v_normal;
 in vec2 v_uv;
 in vec3 v_colour;
@@ -66,8 +66,24 @@ float shadow() {
     return sum;
 }
 
+// The texture's colour; its mean where a pixel's footprint is extremely long. All four
+// pixels of a quad must take the same way: the texture unit looks at their differences.
+vec4 sampled() {
+    vec2 size = vec2(textureSize(surface, 0));
+    vec2 dx = dFdx(v_uv) * size, dy = dFdy(v_uv) * size;
+    float wide = max(dot(dx, dx), dot(dy, dy));
+    float narrow = max(1., min(dot(dx, dx), dot(dy, dy)));
+    float here = wide < MAX_STRETCH * MAX_STRETCH * narrow ? 0. : 1.;
+    float row = here + abs(dFdxFine(here)) > 0. ? 1. : 0.;
+    bool stretched = row + abs(dFdyFine(row)) > 0.;
+    vec4 texel = texture(surface, stretched ? vec2(0) : v_uv);
+    if (stretched)
+        texel = texelFetch(surface, ivec2(0), int(log2(max(size.x, size.y))));
+    return texel;
+}
+
 void main() {
-    vec4 texel = texture(surface, v_uv);
+    vec4 texel = sampled();
     if (texel.a < 0.5) discard;
     vec3 n = normalize(v_normal);
     float shade = shadow();
@@ -89,22 +105,6 @@ void main() {
     lit = mix(lit, horizon * horizon, lost);
     out_colour = vec4(sqrt(clamp(lit, 0., 1.)), 1.);
     out_label = vec4(float(label) / 255., 0, 0, 1);
-}
-"""
-
-COST = """\
-#version 330
-in vec2 v_uv;
-uniform sampler2D surface;
-layout(location = 0) out vec4 out_samples;
-
-// Texels in the box round a pixel's footprint, at the level of its narrow side.
-void main() {
-    vec2 size = vec2(textureSize(surface, 0));
-    vec2 dx = dFdx(v_uv) * size, dy = dFdy(v_uv) * size;
-    float wide = 1. + length(vec2(dx.x, dy.x));
-    float high = 1. + length(vec2(dx.y, dy.y));
-    out_samples = vec4(wide * high / max(1., min(dot(dx, dx), dot(dy, dy))));
 }
 """
 

@@ -99,7 +99,7 @@ def test_a_car_stands_on_its_wheels(art: Art) -> None:
     scene = Scene()
     add_car(scene, np.random.RandomState(1), art, 5.0, -9.0, 0.0)
     body, wheels = (scene.corners(finish) for finish in scene.groups)
-    scale = float(body[:, 0].max() - body[:, 0].min())
+    scale = float(np.ptp(body[:, 0]))
     assert 0.96 * 4 <= scale <= 1.08 * 4
     scale /= 4
     assert body[:, 1].min() == pytest.approx(0.17 * scale, rel=1e-5)

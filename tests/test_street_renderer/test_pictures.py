@@ -48,10 +48,13 @@ def test_people_are_cut_out_one_by_one() -> None:
     pixels[90:120, 10:20] = (9, 9, 9, 255)  # 30 high: too small
     pixels[70, 30] = (0, 255, 0, 255)  # touches the second at a corner
     pixels[10:12, 121:123] = (7, 7, 7, 99)  # hardly visible
+    pixels[30:40, 105:115] = 0  # a hole in the first, with a speck that is not its
+    pixels[34:36, 109:111] = (255, 255, 255, 255)
     red, green = cut_out_people(Image.fromarray(pixels))
     assert red.size == (40, 100)
     assert green.size == (42, 102)
-    assert red.getpixel((20, 50)) == (255, 0, 0, 255)
+    assert red.getpixel((4, 50)) == (255, 0, 0, 255)
+    assert red.getpixel((20, 50))[3] == 0  # the speck
     assert green.getpixel((20, 50)) == (0, 255, 0, 255)
     assert green.getpixel((41, 5))[3] == 0  # beside the figure, in its box
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,7 +55,8 @@ def test_the_camera_looks_along_the_street(level: View) -> None:
 def test_turning_the_camera_moves_the_image(
     level: View, turn: str, axis: int, sign: int
 ) -> None:
-    view = dataclasses.replace(level, **{turn: 0.1})  # type: ignore[arg-type]
+    change: dict[str, Any] = {turn: 0.1}
+    view = dataclasses.replace(level, **change)
     at = project(world_to_clip(view, np.zeros(3), ASPECT), (0, 0, -10))
     assert np.sign(at[axis].round(9)) == sign
 
