@@ -120,6 +120,11 @@ _VARIANTS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
         "ten times both weights, with repulsion",
         {"loss_weight": 1.0, "repulsion_weight": 1.0},
     ),
+    (
+        "only-repulsion",
+        "ten times the repulsion, nothing that attracts",
+        {"loss_weight": 0.0, "repulsion_weight": 1.0},
+    ),
 )
 ROWS: Mapping[str, Row] = {
     row.name: row

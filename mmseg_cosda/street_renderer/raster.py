@@ -22,7 +22,7 @@ WIDTH, HEIGHT = 480, 360
 SHADOW_SIZE = 1536
 ANISOTROPY = 8.0
 """Sharpness of textures that are seen at a slant."""
-MAX_STRETCH = 16_000.0
+MAX_STRETCH = 1e6
 """Length over width of a pixel's footprint above which a texture is not filtered.
 
 Mesa's software driver averages all texels round a footprint: where the crest of a hill
