@@ -29,6 +29,30 @@ def spread(values: Sequence[float]) -> str:
     return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean
 
 
+# Student's t at 95 %, two-sided, by number of seeds.
+_STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31}
+
+
+def beyond_noise(gains: Sequence[float]) -> bool:
+    """Tell whether the mean of paired differences is not zero, at 95 %.
+
+    Args:
+        gains: One per seed.
+
+    Returns:
+        Whether it is beyond Student's t for that many seeds (above ten, 2.26) times
+        its standard error; False for one seed.
+
+    Examples:
+        >>> beyond_noise([0.56, 0.92, 0.55]), beyond_noise([0.07, 0.18, -0.01])
+        (True, False)
+    """
+    if len(gains) < 2:
+        return False
+    error = statistics.stdev(gains) / math.sqrt(len(gains))
+    return abs(statistics.fmean(gains)) > _STUDENT.get(len(gains), 2.26) * error
+
+
 def paired_difference(values: Mapping[int, float], base: Mapping[int, float]) -> str:
     """Write the mean over seeds of what a row has above the baseline.
 
@@ -37,7 +61,8 @@ def paired_difference(values: Mapping[int, float], base: Mapping[int, float]) ->
         base: The baseline's, by seed.
 
     Returns:
-        Mean and, from two common seeds on, its standard error, s / sqrt(n).
+        Mean and, from two common seeds on, its standard error, s / sqrt(n); bold
+        where it is :func:`beyond_noise`.
 
     Examples:
         >>> paired_difference({0: 3.0, 1: 5.0}, {0: 2.0, 1: 2.0, 2: 9.0})
@@ -49,7 +74,8 @@ def paired_difference(values: Mapping[int, float], base: Mapping[int, float]) ->
     mean = f"{statistics.fmean(gains):+.2f}"
     if len(gains) == 1:
         return mean
-    return f"{mean} ± {statistics.stdev(gains) / math.sqrt(len(gains)):.2f}"
+    text = f"{mean} ± {statistics.stdev(gains) / math.sqrt(len(gains)):.2f}"
+    return f"**{text}**" if beyond_noise(gains) else text
 
 
 def reference(setting: Setting) -> tuple[str, Mapping[str, float]]:
@@ -126,8 +152,8 @@ def write_table(
 def _caption(setting: Setting, seeds: int) -> str:
     text = (
         "Mean ± standard deviation over seeds; differences are paired by seed, mean ± "
-        "standard error. Best: the best snapshot on validation, which the field "
-        "reports; last: the last iteration."
+        "standard error, bold where 95 % sure (Student's t). Best: the best snapshot "
+        "on validation, which the field reports; last: the last iteration."
     )
     if setting.task not in ("gta2cs", "synthia2cs"):
         text += " The paper's figures are of another task, for orientation."

@@ -6,6 +6,7 @@ import pytest
 
 from mmseg_cosda.reproduce.evidence import gap_closed, write_evidence
 from mmseg_cosda.reproduce.rows import ROWS, TABLES, Setting, table_rows
+from mmseg_cosda.reproduce.table import paired_difference
 
 COSINE: dict[str, Any] = {
     "taps": {"last": {"threshold": 0.6}},
@@ -57,6 +58,48 @@ def test_gains_gap_and_seeds() -> None:
     assert cells(text, "source-only")[3:] == ["—", "—", "—", "0 1"]
     assert cells(text, "target-supervised")[4] == "100 %"
     assert cells(text, "sum")[1:] == ["not run", "not run", "—", "—", "—", "—"]
+
+
+def test_classes_and_features_stand_below() -> None:
+    def run(car: float | None, within: float, purity: float | None) -> dict[str, Any]:
+        last = {"mIoU": 1.0, "aAcc": 70.0, "per_class": {"sky": 50.0, "car": car}}
+        diagnosis = {
+            "step": [1, 4],
+            "diagnosis/within": [0.9, within],
+            "diagnosis/within/car": [0.9, 0.8],
+            "diagnosis/cosine.last/purity": [0.1, purity],
+            "diagnosis/cosine.last/purity/car": [0.1, 0.2],
+        }
+        return {"last": last, "best": last, "diagnosis": diagnosis}
+
+    results = {
+        "source-only": {0: {**run(1.0, 0.0, None), "diagnosis": {}}},
+        "cosine": {0: run(10.0, 0.2, 0.9), 1: run(20.0, 0.4, 0.7)},
+        "only-ssl": {0: run(None, 0.5, None)},
+    }
+    text = write_evidence(TORCS, table_rows("evidence", TORCS, COSINE), results)
+    classes, features = text.split("## ")[1:]
+    assert "| row | sky | car | pixel accuracy |" in classes
+    assert "| `source-only` | 50.0 | 1.0 | 70.0 |" in classes
+    assert "| `cosine` | 50.0 | 15.0 | 70.0 |" in classes
+    assert "| `only-ssl` | 50.0 | — | 70.0 |" in classes
+    assert "| `cosine` | 0.300 | — | — | 80.0 | — |" in features
+    assert "| `only-ssl` | 0.500 | — | — | — | — |" in features
+    assert "source-only" not in features
+
+
+def test_without_classes_there_is_but_the_table() -> None:
+    results = {"cosine": {0: result(1.0, 1.0)}}
+    text = write_evidence(TORCS, table_rows("evidence", TORCS, COSINE), results)
+    assert "##" not in text
+
+
+def test_bold_is_what_three_seeds_can_tell() -> None:
+    zero = dict.fromkeys(range(3), 0.0)
+    assert paired_difference({0: 0.56, 1: 0.92, 2: 0.55}, zero) == "**+0.68 ± 0.12**"
+    assert paired_difference({0: 0.17, 1: 0.17, 2: 0.06}, zero) == "+0.13 ± 0.04"
+    assert paired_difference({0: 0.5, 1: 0.56}, zero) == "**+0.53 ± 0.03**"
+    assert paired_difference({0: 0.5, 1: 0.6}, zero) == "+0.55 ± 0.05"
 
 
 def test_a_gap_needs_both_bounds() -> None:
