@@ -26,8 +26,8 @@ MAX_STRETCH = 1e6
 """Length over width of a pixel's footprint above which a texture is not filtered.
 
 Mesa's software driver averages all texels round a footprint: where the crest of a hill
-shows the ground edge-on, that would take hours for a few pixels. So it takes seconds,
-and no pixel of the published images is concerned.
+shows the ground edge-on, that would take hours for a few pixels. With this limit such
+an image takes up to some minutes, and no pixel of the published images is concerned.
 """
 
 
