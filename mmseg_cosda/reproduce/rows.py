@@ -170,6 +170,22 @@ ROWS: Mapping[str, Row] = {
             for labels in (True, False)
             for name, title, options in _VARIANTS
         ),
+        Row(
+            "no-class-split-strong",
+            "w/o Class-wise Split, ten times the weight",
+            _ABLATIONS,
+            "_no-class-split",
+            True,
+            {f"{COSINE}.loss_weight": 1.0},
+        ),
+        Row(
+            "no-class-split-no-pl",
+            "w/o Class-wise Split, eq. 11",
+            "cosda",
+            "_no-pl",
+            False,
+            {f"{COSINE}.class_wise": False},
+        ),
     )
 }
 
@@ -188,10 +204,15 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "6": ("cosine",),
     "bounds": ("source-only", "target-bn", "target-supervised"),
     "evidence": (),
-    "variants": ("cosine", *(name for name, *_ in _VARIANTS)),
+    "variants": (
+        "cosine",
+        *(name for name, *_ in _VARIANTS),
+        "no-class-split-strong",
+    ),
     "variants-no-pl": (
         "cosine-no-pl",
         *(f"{name}-no-pl" for name, *_ in _VARIANTS),
+        "no-class-split-no-pl",
     ),
 }
 """Rows by table; Table 6 has the sweeps besides, "evidence" the rows of all tables;
