@@ -125,7 +125,8 @@ class TargetImages(Dataset[dict[str, Any]]):
         pipeline: Transforms, ending in the host's ``PackSegInputs``.
 
     Raises:
-        UserError: If the dataset can't be built or has no images.
+        UserError: If the dataset can't be built, has no images, or no ground truth that
+            the pipeline is to load.
     """
 
     def __init__(self, dataset: dict[str, Any], pipeline: list[dict[str, Any]]) -> None:
@@ -143,6 +144,13 @@ class TargetImages(Dataset[dict[str, Any]]):
             raise UserError(
                 f"target dataset {type_name(dataset)} has no images; check its "
                 "data_root and data_prefix"
+            )
+        labelled = any(type_name(t) == "LoadAnnotations" for t in pipeline)
+        if labelled and "seg_map_path" not in self.dataset.get_data_info(0):
+            raise UserError(
+                f"--evaluate: target dataset {type_name(dataset)} names no ground "
+                "truth; add the folder of its labels, data_prefix.seg_map_path, to "
+                "this dataset in the config, or leave --evaluate out"
             )
         self.pipeline = Compose(pipeline)
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine import Config
 from pseudo_label_project import Project
 from pseudo_label_tool import change, generate, tool
 
@@ -93,3 +94,12 @@ def test_evaluate_needs_labels(project: Project) -> None:
     shutil.rmtree(project.root / "labels")
     with pytest.raises(UserError, match=r"_gt\.png"):
         generate(project, "--evaluate")
+    images = Config.fromfile(project.config).train_dataloader.dataset.target.dataset
+    del images.data_prefix["seg_map_path"]
+    change(
+        project,
+        **{"train_dataloader.dataset.target.dataset": {**images, "_delete_": True}},
+    )
+    with pytest.raises(UserError, match=r"no ground truth; add .*seg_map_path"):
+        generate(project, "--evaluate")
+    generate(project, "--overwrite")
