@@ -7,15 +7,22 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import mmseg_cosda  # noqa: F401  (before any config is read)
 from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.files import atomic_write
-from mmseg_cosda.reproduce.evidence import LABELS, LOWER, UPPER, write_evidence
+from mmseg_cosda.reproduce.evidence import (
+    LABELS,
+    LOWER,
+    UPPER,
+    gains_by_baseline,
+    write_evidence,
+)
 from mmseg_cosda.reproduce.execute import execute
+from mmseg_cosda.reproduce.gains_plot import draw_gains
 from mmseg_cosda.reproduce.plan import (
     Plan,
     Run,
@@ -35,6 +42,7 @@ from mmseg_cosda.reproduce.rows import (
     table_rows,
 )
 from mmseg_cosda.reproduce.table import settings_table, write_table
+from mmseg_cosda.visualization.files import check_suffix, save_figure
 
 ROOT = Path(__file__).resolve().parents[1]
 EPILOG = """\
@@ -101,6 +109,12 @@ def parse(args: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="run nothing, only write the tables from the results that there are",
     )
+    add(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="draw what each row of the table evidence gains, .png, .pdf or .svg",
+    )
     add("--cfg-options", nargs="+", default=[], metavar="K=V", help="for every run")
     return parser.parse_args(args)
 
@@ -153,19 +167,32 @@ def show_commands(plan: Plan, runs: Sequence[Run]) -> None:
         print(shown(plan.train_command(run)))
 
 
+def read_results(
+    plan: Plan, rows: Iterable[Row], seeds: Sequence[int]
+) -> dict[str, dict[int, dict[str, Any]]]:
+    """Read the results that there are, by row and seed."""
+    results: dict[str, dict[int, dict[str, Any]]] = {}
+    for row in rows:
+        for seed in seeds:
+            result = read_result(plan, Run(row, seed))
+            if result is not None:
+                results.setdefault(row.name, {})[seed] = result
+    return results
+
+
 def write_tables(
-    plan: Plan, tables: dict[str, list[Row]], seeds: Sequence[int], baseline: str | None
+    plan: Plan,
+    tables: dict[str, list[Row]],
+    seeds: Sequence[int],
+    baseline: str | None,
+    plot: Path | None,
 ) -> None:
     """Write each table from the results that there are, and print it."""
     for table, rows in tables.items():
         base = baseline or BASELINES.get(table, "only-ssl")
         compared = [base, LOWER, UPPER, LABELS] if table == "evidence" else [base]
-        results: dict[str, dict[int, dict[str, Any]]] = {}
-        for row in {*rows, *(ROWS[name] for name in compared)}:
-            for seed in seeds:
-                result = read_result(plan, Run(row, seed))
-                if result is not None:
-                    results.setdefault(row.name, {})[seed] = result
+        wanted = dict.fromkeys([*rows, *(ROWS[name] for name in compared)])
+        results = read_results(plan, wanted, seeds)
         if table == "evidence":
             text = write_evidence(plan.setting, rows, results)
         else:
@@ -174,6 +201,10 @@ def write_tables(
         with atomic_write(path) as file:
             file.write(text.encode())
         print(f"\n{text}\n({path})", flush=True)
+        if plot and table == "evidence":
+            gains = gains_by_baseline(plan.setting, rows, results)
+            save_figure(draw_gains(gains, plan.setting.metric), plot)
+            print(f"({plot})", flush=True)
 
 
 def show_settings() -> None:
@@ -191,6 +222,10 @@ def show_settings() -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Reproduce as the command line says."""
     options = parse(args)
+    if options.plot:
+        check_suffix(options.plot, "--plot")
+        if "evidence" not in options.table:
+            raise UserError(f"--plot {options.plot}: it draws --table evidence")
     if "5" in options.table:
         show_settings()
     names = [name for name in options.table if name != "5"]
@@ -209,7 +244,7 @@ def main(args: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     pending = [] if options.no_runs else runs
     failed = execute(plan, pending, lambda line: print(line, flush=True))
-    write_tables(plan, tables, options.seeds, options.baseline)
+    write_tables(plan, tables, options.seeds, options.baseline, options.plot)
     if failed:
         reasons = "; ".join(f"{run}: {reason}" for run, reason in failed.items())
         raise UserError(f"{len(failed)} of {len(runs)} runs failed: {reasons}")

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from mmseg_cosda.reproduce.evidence_parts import class_lines, feature_lines
+from mmseg_cosda.reproduce.gains import paired_gains
 from mmseg_cosda.reproduce.rows import Row, Setting
 from mmseg_cosda.reproduce.table import (
     NO_FIGURE,
@@ -51,6 +52,34 @@ def gap_closed(
     if not gains or not gaps or statistics.fmean(gaps) == 0:
         return None
     return statistics.fmean(gains) / statistics.fmean(gaps)
+
+
+def gains_by_baseline(
+    setting: Setting, rows: Sequence[Row], results: Results
+) -> dict[str, dict[str, list[float]]]:
+    """Return what each row gains at the last iteration, seed by seed.
+
+    Args:
+        setting: Task and network.
+        rows: The rows, in the table's order.
+        results: What the result files hold, by row and seed.
+
+    Returns:
+        Baseline -> title of a row -> its gains: source-only is that of rows without
+        pseudo-labels, pseudo-labels alone that of the others. Baselines and the
+        supervised upper bound, far above all, are left out.
+    """
+    panels: dict[str, dict[str, list[float]]] = {LOWER: {}, LABELS: {}}
+    for row in rows:
+        if row.name in (LOWER, UPPER, LABELS):
+            continue
+        name = LABELS if row.pseudo_labels else LOWER
+        base, mine = (
+            column(results, each, "last", setting.metric) for each in (name, row.name)
+        )
+        title = row.title.removesuffix(", eq. 11")
+        panels[name][title] = paired_gains(mine, base)
+    return panels
 
 
 def write_evidence(setting: Setting, rows: Sequence[Row], results: Results) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mmseg_cosda.reproduce.gains import beyond_noise, paired_gains, standard_error
 from mmseg_cosda.reproduce.paper import FIGURES, HYPER_PARAMETERS, per_class
 from mmseg_cosda.reproduce.rows import Row, Setting
 
@@ -29,30 +29,6 @@ def spread(values: Sequence[float]) -> str:
     return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean
 
 
-# Student's t at 95 %, two-sided, by number of seeds.
-_STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31}
-
-
-def beyond_noise(gains: Sequence[float]) -> bool:
-    """Tell whether the mean of paired differences is not zero, at 95 %.
-
-    Args:
-        gains: One per seed.
-
-    Returns:
-        Whether it is beyond Student's t for that many seeds (above ten, 2.26) times
-        its standard error; False for one seed.
-
-    Examples:
-        >>> beyond_noise([0.56, 0.92, 0.55]), beyond_noise([0.07, 0.18, -0.01])
-        (True, False)
-    """
-    if len(gains) < 2:
-        return False
-    error = statistics.stdev(gains) / math.sqrt(len(gains))
-    return abs(statistics.fmean(gains)) > _STUDENT.get(len(gains), 2.26) * error
-
-
 def paired_difference(values: Mapping[int, float], base: Mapping[int, float]) -> str:
     """Write the mean over seeds of what a row has above the baseline.
 
@@ -62,19 +38,19 @@ def paired_difference(values: Mapping[int, float], base: Mapping[int, float]) ->
 
     Returns:
         Mean and, from two common seeds on, its standard error, s / sqrt(n); bold
-        where it is :func:`beyond_noise`.
+        where it is :func:`mmseg_cosda.reproduce.gains.beyond_noise`.
 
     Examples:
         >>> paired_difference({0: 3.0, 1: 5.0}, {0: 2.0, 1: 2.0, 2: 9.0})
         '+2.00 ± 1.00'
     """
-    gains = [values[seed] - base[seed] for seed in sorted(set(values) & set(base))]
+    gains = paired_gains(values, base)
     if not gains:
         return NO_FIGURE
     mean = f"{statistics.fmean(gains):+.2f}"
     if len(gains) == 1:
         return mean
-    text = f"{mean} ± {statistics.stdev(gains) / math.sqrt(len(gains)):.2f}"
+    text = f"{mean} ± {standard_error(gains):.2f}"
     return f"**{text}**" if beyond_noise(gains) else text
 
 

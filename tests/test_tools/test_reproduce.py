@@ -127,6 +127,8 @@ def test_table_5_needs_no_run(capsys: pytest.CaptureFixture[str]) -> None:
         (["--table", "4", "--rows", "nothing"], "table 4 has cosine"),
         (["--table", "4", "--pseudo-labels-from", "cosine"], "needs none itself"),
         (["--table", "4", "--pseudo-labels", "nowhere"], "is no folder"),
+        (["--table", "4", "--plot", "a.png"], "draws --table evidence"),
+        (["--table", "evidence", "--plot", "a.gif"], "must end with .png"),
     ],
 )
 def test_mistakes_are_told(args: list[str], message: str) -> None:
@@ -184,7 +186,9 @@ def test_tables_are_written_without_a_run(
         "--work-dir",
         str(tmp_path / "w"),
     ]
-    tool.main([*args, *folders, "--no-runs", "--seeds", "0"])
+    picture = tmp_path / "gains.svg"
+    tool.main([*args, *folders, "--no-runs", "--seeds", "0", "--plot", str(picture)])
+    assert "<svg" in picture.read_text()
     table = (tmp_path / "results/torcs2camvid/table_evidence.md").read_text()
     assert "| 35.00 | 35.00 | +5.00 | 50 % | — | 0 |" in table
     assert table.strip() in capsys.readouterr().out
