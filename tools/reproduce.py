@@ -31,17 +31,9 @@ from mmseg_cosda.reproduce.plan import (
     with_producers,
 )
 from mmseg_cosda.reproduce.results import read_result
-from mmseg_cosda.reproduce.rows import (
-    BASELINES,
-    NETS,
-    ROWS,
-    TABLES,
-    TASKS,
-    Row,
-    Setting,
-    table_rows,
-)
+from mmseg_cosda.reproduce.rows import NETS, ROWS, TASKS, Row, Setting
 from mmseg_cosda.reproduce.table import settings_table, write_table
+from mmseg_cosda.reproduce.tables import BASELINES, TABLES, table_rows
 from mmseg_cosda.visualization.files import check_suffix, save_figure
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -96,8 +96,7 @@ class Row:
 
 
 _ABLATIONS = "cosda/ablations"
-# Departures from the literal loss, by options of ClassWiseCosineLoss.
-_VARIANTS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
+VARIANTS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
     ("sum", "sum over the selected pairs, same weight", {"reduction": "sum"}),
     (
         "sum-scaled",
@@ -126,6 +125,8 @@ _VARIANTS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
         {"loss_weight": 0.0, "repulsion_weight": 1.0},
     ),
 )
+"""Departures from the literal loss: a row's name, its title, options of
+``ClassWiseCosineLoss``."""
 ROWS: Mapping[str, Row] = {
     row.name: row
     for row in (
@@ -168,7 +169,7 @@ ROWS: Mapping[str, Row] = {
                 {f"{COSINE}.{key}": value for key, value in options.items()},
             )
             for labels in (True, False)
-            for name, title, options in _VARIANTS
+            for name, title, options in VARIANTS
         ),
         Row(
             "no-class-split-strong",
@@ -177,6 +178,14 @@ ROWS: Mapping[str, Row] = {
             "_no-class-split",
             True,
             {f"{COSINE}.loss_weight": 1.0},
+        ),
+        Row(
+            "no-queue-no-pl",
+            "w/o Dictionary, eq. 11",
+            "cosda",
+            "_no-pl",
+            False,
+            {f"{COSINE}.use_queue": False},
         ),
         Row(
             "no-class-split-no-pl",
@@ -188,119 +197,3 @@ ROWS: Mapping[str, Row] = {
         ),
     )
 }
-
-TABLES: Mapping[str, tuple[str, ...]] = {
-    "1": ("adversarial-no-pl", "cosine-no-pl"),
-    "2": ("cosine",),
-    "3": ("cosine",),
-    "4": (
-        "cosine",
-        "no-queue",
-        "no-class-split",
-        "with-adversarial",
-        "only-ssl",
-        "ssl-adversarial",
-    ),
-    "6": ("cosine",),
-    "bounds": ("source-only", "target-bn", "target-supervised"),
-    "evidence": (),
-    "variants": (
-        "cosine",
-        *(name for name, *_ in _VARIANTS),
-        "no-class-split-strong",
-    ),
-    "variants-no-pl": (
-        "cosine-no-pl",
-        *(f"{name}-no-pl" for name, *_ in _VARIANTS),
-        "no-class-split-no-pl",
-    ),
-}
-"""Rows by table; Table 6 has the sweeps besides, "evidence" the rows of all tables;
-Table 5 needs no run."""
-
-BASELINES: Mapping[str, str] = {
-    "1": "adversarial-no-pl",
-    "6": "cosine",
-    "bounds": "source-only",
-    "variants": "cosine",
-    "variants-no-pl": "cosine-no-pl",
-}
-"""The row that differences are taken to, "only SSL" where none is named."""
-
-OFFSETS = (-0.1, -0.05, 0.05, 0.1)
-FACTORS = (0.4, 0.6, 0.8, 1.2)
-
-
-def sweep_rows(cosine: Mapping[str, Any]) -> list[Row]:
-    """Return Table 6's sweeps around a config's own threshold and queue size.
-
-    Args:
-        cosine: ``model.alignments.cosine`` of the config.
-
-    Returns:
-        T_cos at -0.1, -0.05, +0.05, +0.1 (of every map), then dict-size at 0.4, 0.6,
-        0.8 and 1.2 times the config's, which are the paper's values for its own.
-
-    Examples:
-        >>> taps = dict(layer4=dict(threshold=0.6))
-        >>> [row.name for row in sweep_rows(dict(taps=taps, queue_size=2500))][2:6]
-        ['threshold-0.65', 'threshold-0.7', 'queue-1000', 'queue-1500']
-    """
-    thresholds = {name: tap["threshold"] for name, tap in cosine["taps"].items()}
-    rows = []
-    for offset in OFFSETS:
-        moved = {name: round(old + offset, 4) for name, old in thresholds.items()}
-        first = next(iter(moved.values()))
-        options = {f"{COSINE}.taps.{k}.threshold": v for k, v in moved.items()}
-        title = f"T_cos {first:g}"
-        rows.append(Row(f"threshold-{first:g}", title, "cosda", "", True, options))
-    for factor in FACTORS:
-        size = round(cosine["queue_size"] * factor)
-        options = {f"{COSINE}.queue_size": size}
-        rows.append(
-            Row(f"queue-{size}", f"dict-size {size}", "cosda", "", True, options)
-        )
-    return rows
-
-
-def table_rows(
-    table: str, setting: Setting, cosine: Mapping[str, Any], only: Sequence[str] = ()
-) -> list[Row]:
-    """Return the rows of a table for a task and a network.
-
-    Args:
-        table: A key of :data:`TABLES`.
-        setting: Task and network.
-        cosine: ``model.alignments.cosine`` of the setting's eq. 12.
-        only: Names of the rows to take, by default all.
-
-    Returns:
-        Its rows, in the table's order.
-
-    Raises:
-        UserError: If the table is of another task or ``only`` names none of its rows.
-    """
-    other = {"2": "synthia2cs", "3": "gta2cs"}
-    if other.get(table) == setting.task:
-        raise UserError(
-            f"--table {table} is not about {setting.task}: Table 2 is GTA5, Table 3 "
-            "SYNTHIA"
-        )
-    rows = [ROWS[name] for name in TABLES[table]]
-    if table == "evidence":
-        parts = ("bounds", "1", "4", "6", "variants-no-pl", "variants")
-        every = [row for part in parts for row in table_rows(part, setting, cosine)]
-        rows = list(dict.fromkeys(every))
-        if setting.task in SMALL:  # no live BatchNorm: the control is source-only
-            rows = [row for row in rows if row.name != "target-bn"]
-    if setting.task not in SMALL:  # no such configs
-        rows = [row for row in rows if row.name != "target-supervised"]
-    if table == "6":
-        rows += sweep_rows(cosine)
-    names = [row.name for row in rows]
-    unknown = [name for name in only if name not in names]
-    if unknown:
-        raise UserError(
-            f"--rows {' '.join(unknown)}: table {table} has {', '.join(names)}"
-        )
-    return [row for row in rows if not only or row.name in only]

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from mmseg_cosda.reproduce.evidence import gap_closed, write_evidence
-from mmseg_cosda.reproduce.rows import ROWS, TABLES, Setting, table_rows
+from mmseg_cosda.reproduce.rows import ROWS, Setting
 from mmseg_cosda.reproduce.table import paired_difference
+from mmseg_cosda.reproduce.tables import TABLES, table_rows
 
 COSINE: dict[str, Any] = {
     "taps": {"last": {"threshold": 0.6}},

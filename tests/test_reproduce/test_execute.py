@@ -25,7 +25,8 @@ from mmseg_cosda.reproduce.plan import (
     with_producers,
 )
 from mmseg_cosda.reproduce.results import read_result
-from mmseg_cosda.reproduce.rows import ROWS, TABLES, Row, Setting, table_rows
+from mmseg_cosda.reproduce.rows import ROWS, Row, Setting
+from mmseg_cosda.reproduce.tables import TABLES, table_rows
 
 ROOT = Path(__file__).parents[2]
 # 30 iterations, evaluated every 10; dies where the file "die" says, once.

@@ -6,8 +6,9 @@ import pytest
 
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.reproduce.paper import FIGURES, HYPER_PARAMETERS, per_class
-from mmseg_cosda.reproduce.rows import ROWS, Setting, sweep_rows, table_rows
+from mmseg_cosda.reproduce.rows import ROWS, Setting
 from mmseg_cosda.reproduce.table import settings_table, write_table
+from mmseg_cosda.reproduce.tables import sweep_rows, table_rows
 
 COSINE: dict[str, Any] = {
     "taps": {"layer4": {"threshold": 0.6}},
