@@ -103,6 +103,7 @@ VARIANTS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
         "sum over the selected pairs, weight 1e-5",
         {"reduction": "sum", "loss_weight": 1e-5},
     ),
+    ("stronger", "three times the weight", {"loss_weight": 0.3}),
     ("strong", "ten times the weight", {"loss_weight": 1.0}),
     (
         "sampled",
