@@ -44,6 +44,30 @@ def top_k_loss(
     return total / C, sizes
 
 
+def all_classes_loss(
+    features: Tensor,
+    labels: Tensor,
+    queue: Tensor,
+    counts: Tensor,
+    T_cos: float,
+    reduction: str,
+    k: int | None,
+) -> tuple[Tensor, int]:
+    """Eq. 10 with one class, D being the features of all, and how many pairs count."""
+    distances = []
+    for t, label in zip(features, labels.tolist(), strict=True):
+        if not 0 <= label < len(queue):
+            continue
+        D = [queue[c, q] for c in range(len(queue)) for q in range(int(counts[c]))]
+        M = [eq9_similarity(t, d) for d in D]
+        chosen = most_similar([float(m.detach()) for m in M], T_cos, k)
+        distances += [1 - M[j] for j in chosen]
+    if not distances:
+        return (0 * features.double()).sum(), 0
+    value = torch.stack(distances).sum()
+    return value / len(distances) if reduction == "mean" else value, len(distances)
+
+
 def confident(p: Tensor, least: float) -> Tensor:
     """c_max of (C, h, w) logits, ignored where its probability is below this."""
     out = argmax_over_classes(p)

@@ -80,6 +80,12 @@ def build_alignment(
             f"{place}.class_wise=False: it compares all with all, so that no match "
             "has a class to show; take a config that splits by class"
         )
+    if not options.get("split_target", True):
+        raise UserError(
+            f"{place}.split_target=False: it compares a target pixel with all classes; "
+            "what its own class would pull it to is shown with --cfg-options "
+            f"{place}.split_target=True"
+        )
     options["use_queue"] = True
     if per_class is not None:
         options["enqueue_limit"] = per_class

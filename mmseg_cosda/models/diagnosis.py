@@ -12,6 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmseg_cosda.models.pair_choice import choose_pairs, limits
+
+_CHUNK_ROWS = 512  # target features whose similarities to a whole queue are held
+
 
 class UnitSums(NamedTuple):
     """Sums of unit-norm features by class, which all mean similarities follow from.
@@ -131,6 +135,7 @@ def count_matches(
     counts: Tensor,
     threshold: float,
     top_k: int | None = None,
+    split: bool = True,
 ) -> MatchCounts:
     """Count the pairs that eq. 10 selects, and those that are right.
 
@@ -143,11 +148,19 @@ def count_matches(
         counts: (C,) integers.
         threshold: T_cos.
         top_k: At most so many pairs of each target feature; None for all.
+        split: Whether a feature is compared with its class's queue alone; else with
+            all, T_cos being >= 0 and rows that aren't valid zero, and each pixel counts
+            for each class. What is split rightly is then NaN.
 
     Returns:
-        The counts.
+        The counts, by class of the queue.
     """
     num_classes = len(queue)
+    if not split:
+        member = (labels >= 0) & (labels < num_classes)
+        return _count_with_all(
+            features[member], truth[member], queue, counts, threshold, top_k
+        )
     known = (truth >= 0) & (truth < num_classes)
     rows = []
     for c in range(num_classes):
@@ -170,6 +183,46 @@ def count_matches(
         )
         rows.append(torch.tensor([float(term) for term in terms], dtype=torch.float64))
     return MatchCounts(*torch.stack(rows, dim=1))
+
+
+def _count_with_all(
+    features: Tensor,
+    truth: Tensor,
+    queue: Tensor,
+    counts: Tensor,
+    threshold: float,
+    top_k: int | None,
+) -> MatchCounts:
+    """Count the pairs of features that are compared with every class's queue."""
+    num_classes, capacity, channels = queue.shape
+    sizes = counts.double()
+    total = MatchCounts(*torch.zeros(8, num_classes, dtype=torch.float64))
+    block = queue.reshape(num_classes * capacity, channels).float()
+    for rows, true in zip(
+        features.split(_CHUNK_ROWS), truth.split(_CHUNK_ROWS), strict=True
+    ):
+        similarity = F.normalize(rows.float(), dim=1) @ block.t()
+        if limits(top_k, len(block)):
+            assert top_k is not None  # limits() has told
+            selected = choose_pairs(similarity, threshold, top_k)
+        else:
+            selected = similarity > threshold
+        by_class = (len(rows), num_classes, capacity)
+        chosen = selected.view(by_class).sum(dim=2)
+        known = (true >= 0) & (true < num_classes)
+        right = true[:, None] == torch.arange(num_classes, device=true.device)
+        terms = (
+            len(rows) * sizes,
+            chosen.sum(dim=0),
+            chosen[known].sum(dim=0),
+            (chosen * right).sum(dim=0),
+            similarity.view(by_class).sum(dim=(0, 2), dtype=torch.float64),
+            known.sum().expand(num_classes),
+            torch.full_like(sizes, torch.nan),
+            (chosen[known] > 0).sum(dim=0),
+        )
+        total = total + MatchCounts(*(term.double().cpu() for term in terms))
+    return total
 
 
 def match_figures(counts: MatchCounts) -> dict[str, Tensor]:

@@ -83,7 +83,7 @@ class ClassFeatureQueue(nn.Module):
         Returns:
             Views of the storage, not copies: the queue (C, Q, K), in which the first
             ``counts[c]`` rows of class c are valid, in any order, and the rest is
-            zero or older than the last reset; and the counts, (C,) int64.
+            zero; and the counts, (C,) int64.
         """
         shape = (self.num_classes, self.capacity, self.channels)
         return self.storage[:-1].view(shape), self.counts

@@ -181,6 +181,22 @@ ROWS: Mapping[str, Row] = {
             {f"{COSINE}.loss_weight": 1.0},
         ),
         Row(
+            "no-target-split",
+            "w/o split of the target alone",
+            "cosda",
+            "",
+            True,
+            {f"{COSINE}.split_target": False},
+        ),
+        Row(
+            "no-target-split-no-pl",
+            "w/o split of the target alone, eq. 11",
+            "cosda",
+            "_no-pl",
+            False,
+            {f"{COSINE}.split_target": False},
+        ),
+        Row(
             "no-queue-no-pl",
             "w/o Dictionary, eq. 11",
             "cosda",

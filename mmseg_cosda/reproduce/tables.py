@@ -27,12 +27,14 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "cosine",
         *(name for name, *_ in VARIANTS),
         "no-class-split-strong",
+        "no-target-split",
     ),
     "variants-no-pl": (
         "cosine-no-pl",
         *(f"{name}-no-pl" for name, *_ in VARIANTS),
         "no-queue-no-pl",
         "no-class-split-no-pl",
+        "no-target-split-no-pl",
     ),
 }
 """Rows by table; Table 6 has the sweeps besides, "evidence" the rows of all tables;

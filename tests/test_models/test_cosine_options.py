@@ -28,6 +28,7 @@ OFF = dict(
     min_confidence=0.0,
     warmup_iters=0,
     repulsion_weight=0.0,
+    split_target=True,
 )
 ON = dict(
     centering=True,
@@ -191,6 +192,9 @@ def test_a_diagnosis_counts_what_the_loss_selects_and_changes_nothing() -> None:
     ("options", "message"),
     [
         (dict(centering="yes"), "centering='yes'"),
+        (dict(split_target="no"), "split_target='no'"),
+        (dict(split_target=False, use_queue=False), "split_target=False needs"),
+        (dict(split_target=False, class_wise=False), "split_target=False needs"),
         (dict(top_k=0), "top_k=0 must be positive"),
         (dict(top_k=1.5), "top_k=1.5"),
         (dict(min_confidence=1.1), r"min_confidence=1.1 must be in \[0, 1\]"),

@@ -108,6 +108,48 @@ def test_matches_equal_loops(
     torch.testing.assert_close(torch.stack(list(found)), expected, rtol=1e-6, atol=1e-5)
 
 
+@pytest.mark.parametrize("top_k", [None, 2, 24])
+@pytest.mark.parametrize("threshold", [0.0, 0.5])
+def test_matches_with_all_classes_equal_loops(
+    features: Tensor, threshold: float, top_k: int | None
+) -> None:
+    generator = torch.Generator().manual_seed(1)
+    queue = torch.nn.functional.normalize(
+        torch.randn(C, 6, K, generator=generator), dim=2
+    )
+    counts = torch.tensor([6, 3, 0, 1])
+    for c in range(C):
+        queue[c, counts[c] :] = 0
+    truth = LABELS[torch.randperm(12, generator=generator)]
+    args = (queue, counts, threshold, top_k, False)
+    found = count_matches(features, LABELS, truth, *args)
+    halves = [
+        count_matches(features[part], LABELS[part], truth[part], *args)
+        for part in (slice(5), slice(5, 12))
+    ]
+
+    expected = torch.zeros(8, C, dtype=torch.float64)
+    expected[6] = torch.nan
+    for t, label, true in zip(features, LABELS.tolist(), truth.tolist(), strict=True):
+        if not 0 <= label < C:
+            continue
+        pairs = [(c, q) for c in range(C) for q in range(int(counts[c]))]
+        similar = {pair: cosine(t, queue[pair]) for pair in pairs}
+        above = [pair for pair in pairs if similar[pair] > threshold]
+        above.sort(key=lambda pair: -similar[pair])
+        known = 0 <= true < C
+        for c in range(C):
+            chosen = sum(pair[0] == c for pair in above[:top_k])
+            mean_of = [m for pair, m in similar.items() if pair[0] == c]
+            terms = [len(mean_of), chosen, chosen * known, chosen * (true == c)]
+            terms += [sum(mean_of), known, 0, known and chosen > 0]
+            expected[:, c] += torch.tensor(terms, dtype=torch.float64)
+    for each in (found, halves[0] + halves[1]):
+        got = torch.stack(list(each))
+        torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-5, equal_nan=True)
+    assert match_figures(found)["split"].isnan().all()
+
+
 def test_figures_are_shares_by_class_and_of_all() -> None:
     columns = [[4, 0], [2, 0], [2, 0], [1, 0], [1.0, 0.0], [2, 2], [1, 2], [1, 0]]
     counts = MatchCounts(*torch.tensor(columns, dtype=torch.float64))

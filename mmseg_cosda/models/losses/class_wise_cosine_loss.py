@@ -22,6 +22,10 @@ from mmseg_cosda.models.losses.cosine_options import CosineOptions
 from mmseg_cosda.models.losses.cosine_taps import build_taps
 from mmseg_cosda.models.losses.domain_rows import map_rows, split_target
 from mmseg_cosda.models.losses.source_memory import SourceMemory
+from mmseg_cosda.models.losses.unsplit_target import (
+    cosine_loss_to_all_classes,
+    require_positive_thresholds,
+)
 from mmseg_cosda.models.losses.warmup import Warmup
 
 
@@ -58,6 +62,10 @@ class ClassWiseCosineLoss(SourceMemory):
         class_wise: Whether features are split by class; without, all target features
             are compared with all of the current source image's, with no correctness
             filter and no queue (Table 4, "w/o Class-wise Split").
+        split_target: Whether target features are split by class too; without, each is
+            compared with the queues of all classes, of which the threshold chooses,
+            and eq. 10 is one mean over all selected pairs. The paper splits (eq. 7 and
+            8), which holds a wrongly classified pixel to its wrong class.
         enqueue_limit: At most so many random features per class and image enter the
             queue, None for all. Taken literally (None), a frequent class's queue is
             replaced each iteration by the last pixels of one image.
@@ -97,6 +105,7 @@ class ClassWiseCosineLoss(SourceMemory):
         reduction: str = "mean",
         use_queue: bool = True,
         class_wise: bool = True,
+        split_target: bool = True,
         enqueue_limit: int | None = None,
         queue_dtype: str = "float32",
         centering: bool = False,
@@ -113,6 +122,7 @@ class ClassWiseCosineLoss(SourceMemory):
             reduction=reduction,
             use_queue=use_queue,
             class_wise=class_wise,
+            split_target=split_target,
             enqueue_limit=enqueue_limit,
             queue_dtype=queue_dtype,
             centering=centering,
@@ -122,9 +132,12 @@ class ClassWiseCosineLoss(SourceMemory):
             repulsion_weight=repulsion_weight,
             repulsion_margin=repulsion_margin,
         ).check()
+        built = build_taps(taps)
+        if not split_target:
+            require_positive_thresholds(built)
         super().__init__(
             num_classes=num_classes,
-            taps=build_taps(taps),
+            taps=built,
             queue_size=queue_size,
             use_queue=use_queue,
             class_wise=class_wise,
@@ -134,6 +147,7 @@ class ClassWiseCosineLoss(SourceMemory):
         )
         self.loss_weight = loss_weight
         self.reduction = reduction
+        self.split_target = split_target
         self.top_k = top_k
         self.min_confidence = min_confidence
         self.repulsion_weight = repulsion_weight
@@ -201,6 +215,7 @@ class ClassWiseCosineLoss(SourceMemory):
                 *self.queue(name).as_tensors(),
                 tap.threshold,
                 self.top_k,
+                self.split_target,
             )
         return found
 
@@ -223,6 +238,15 @@ class ClassWiseCosineLoss(SourceMemory):
         """Return eq. 10 of one target image, unweighted, and what was matched."""
         threshold = self.taps[name].threshold
         labels = labels.flatten()
+        if not self.split_target:
+            return cosine_loss_to_all_classes(
+                rows,
+                labels,
+                *self.queue(name).as_tensors(),
+                threshold,
+                self.reduction,
+                top_k=self.top_k,
+            )
         if self.use_queue:
             queue, counts = self.queue(name).as_tensors()
             return class_wise_cosine_loss_with_statistics(

@@ -18,6 +18,7 @@ class CosineOptions:
     reduction: str
     use_queue: bool
     class_wise: bool
+    split_target: bool
     enqueue_limit: int | None
     queue_dtype: str
     centering: bool
@@ -45,12 +46,18 @@ class CosineOptions:
         self._check_range("repulsion_margin", -1, 1)
         self._check_choice("reduction", "mean", "sum")
         self._check_choice("queue_dtype", "float32", "float16")
-        for key in ("use_queue", "class_wise", "centering"):
+        for key in ("use_queue", "class_wise", "split_target", "centering"):
             self._check_choice(key, True, False)
         if self.repulsion_weight and not (self.use_queue and self.class_wise):
             raise ValueError(
                 f"{_OWNER}: repulsion_weight={self.repulsion_weight} needs the queues "
                 "of the other classes: use_queue=True and class_wise=True"
+            )
+        if not self.split_target and not (self.use_queue and self.class_wise):
+            raise ValueError(
+                f"{_OWNER}: split_target=False needs the queues of all classes: "
+                "use_queue=True and class_wise=True; class_wise=False alone splits "
+                "neither domain"
             )
         if self.min_confidence and not self.class_wise:
             raise ValueError(
