@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mmseg_cosda.models import diagnosis
 from mmseg_cosda.models.diagnosis import (
     MatchCounts,
     count_matches,
@@ -111,8 +112,12 @@ def test_matches_equal_loops(
 @pytest.mark.parametrize("top_k", [None, 2, 24])
 @pytest.mark.parametrize("threshold", [0.0, 0.5])
 def test_matches_with_all_classes_equal_loops(
-    features: Tensor, threshold: float, top_k: int | None
+    features: Tensor,
+    threshold: float,
+    top_k: int | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(diagnosis, "_CHUNK_ROWS", 5)
     generator = torch.Generator().manual_seed(1)
     queue = torch.nn.functional.normalize(
         torch.randn(C, 6, K, generator=generator), dim=2
@@ -121,12 +126,9 @@ def test_matches_with_all_classes_equal_loops(
     for c in range(C):
         queue[c, counts[c] :] = 0
     truth = LABELS[torch.randperm(12, generator=generator)]
-    args = (queue, counts, threshold, top_k, False)
-    found = count_matches(features, LABELS, truth, *args)
-    halves = [
-        count_matches(features[part], LABELS[part], truth[part], *args)
-        for part in (slice(5), slice(5, 12))
-    ]
+    found = count_matches(
+        features, LABELS, truth, queue, counts, threshold, top_k, split=False
+    )
 
     expected = torch.zeros(8, C, dtype=torch.float64)
     expected[6] = torch.nan
@@ -144,9 +146,8 @@ def test_matches_with_all_classes_equal_loops(
             terms = [len(mean_of), chosen, chosen * known, chosen * (true == c)]
             terms += [sum(mean_of), known, 0, known and chosen > 0]
             expected[:, c] += torch.tensor(terms, dtype=torch.float64)
-    for each in (found, halves[0] + halves[1]):
-        got = torch.stack(list(each))
-        torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-5, equal_nan=True)
+    got = torch.stack(list(found))
+    torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-5, equal_nan=True)
     assert match_figures(found)["split"].isnan().all()
 
 

@@ -222,6 +222,10 @@ def test_training_images_and_dataset_order(tool: ModuleType, demo: Path) -> None
             r"no cosine loss.*holds nothing.*one of configs/cosda/",
         ),
         (
+            ["--cfg-options", "model.alignments.cosine.split_target=False"],
+            r"--cfg-options model\.alignments\.cosine\.split_target=True",
+        ),
+        (
             ["--cfg-options", "model.alignments.cosine.class_wise=False"],
             r"alignments\.cosine\.class_wise=False",
         ),
