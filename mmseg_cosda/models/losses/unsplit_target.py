@@ -45,8 +45,8 @@ def cosine_loss_to_all_classes(
         L_{cos} = \big\| \hat{M} - 1 \big\|_1^1, \qquad
         M = \frac{T^T D}{\|T\|_2^T \|D\|_2}, \qquad D = [D^1, \dots, D^C]
 
-    over the pairs with M > T_cos. The whole queue is compared, which takes no host sync:
-    its empty rows have M = 0, and no threshold from 0 on selects them.
+    over the pairs with M > T_cos. The whole queue is compared, without a host sync: its
+    empty rows have M = 0, and no threshold from 0 on selects them.
 
     Args:
         features: T, (N, K) floating point.
