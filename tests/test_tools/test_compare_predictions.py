@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib.util
 import weakref
 from pathlib import Path
 from typing import Any
@@ -14,79 +13,20 @@ import numpy.typing as npt
 import pytest
 import torch
 import torch.nn.functional as F
+from comparison_project import PALETTE, compare, make_comparison, tool
 from mmengine.config import Config
 from mmseg.registry import MODELS
 from PIL import Image
-from pseudo_label_project import (
-    METAINFO,
-    NAMES,
-    images_config,
-    write_checkpoint,
-    write_config,
-    write_images,
-)
+from pseudo_label_project import NAMES
 from shrink import CONFIGS, shrink
-from toys import CLASSES, build, head_config, segmentor_config
-
-from mmseg_cosda.errors import UserError, run_tool
+from toys import build
 
 UInt8 = npt.NDArray[np.uint8]
-PALETTE = [[200, 10, 10], [10, 200, 10], [10, 10, 200], [200, 200, 10]]
-
-
-def load_tool() -> Any:
-    path = Path(__file__).parents[2] / "tools" / "compare_predictions.py"
-    spec = importlib.util.spec_from_file_location("compare_predictions", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load_tool()
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Seven images of 40x24, a config and checkpoints a, b and c of its net."""
-    monkeypatch.chdir(tmp_path)
-    write_images(tmp_path)
-    pipeline: list[dict[str, Any]] = [
-        dict(type="LoadImageFromFile"),
-        dict(type="Resize", scale=(32, 16), keep_ratio=False),
-        dict(type="LoadAnnotations"),
-        dict(type="PackSegInputs"),
-    ]
-    images = images_config(tmp_path, pipeline)
-    images["metainfo"] = {**METAINFO, "palette": PALETTE}
-    config = dict(
-        default_scope="mmseg",
-        custom_imports=dict(imports=["toys"]),
-        model=segmentor_config(),
-        val_dataloader=dict(dataset=images),
-    )
-    write_config(tmp_path / "config.py", config)
-    write_checkpoint(tmp_path / "a.pth")
-    for seed, name in enumerate("bc"):  # the same net, a little further
-        content = torch.load(tmp_path / "a.pth")
-        weight = content["state_dict"]["decode_head.conv_seg.weight"]
-        generator = torch.Generator().manual_seed(seed)
-        weight += torch.randn(weight.shape, generator=generator)
-        torch.save(content, tmp_path / f"{name}.pth")
-    return tmp_path
-
-
-def compare(*args: str, names: str = "abc") -> None:
-    checkpoints = [f"{name}={name}.pth" for name in names]
-    arguments = [
-        "config.py",
-        "--checkpoints",
-        *checkpoints,
-        "--out",
-        "out/compared.png",
-    ]
-    tool.main([*arguments, "--device", "cpu", "--workers", "0", *args])
+    return make_comparison(tmp_path, monkeypatch)
 
 
 def shown_rows(monkeypatch: pytest.MonkeyPatch, *args: str, names: str = "abc") -> Any:
@@ -233,108 +173,3 @@ def test_the_demo_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert names == {"target_val_00000", "target_val_00001"}
     assert rows[0].picture.shape == (32, 64, 3)
     assert Path("out/compared.png").is_file()
-
-
-def other_net(path: Path) -> None:
-    model = build(decode_head=head_config(num_classes=CLASSES + 1))
-    torch.save({"state_dict": model.state_dict()}, path)
-
-
-@pytest.mark.parametrize(
-    ("names", "args", "message"),
-    [
-        ("ax", [], "checkpoint x.pth is of another model than the config"),
-        ("ay", [], "checkpoint y.pth does not exist"),
-        ("az", [], "checkpoint z.pth"),
-        ("aa", [], "--checkpoints: a is there twice"),
-        ("a", [], "--checkpoints: one alone differs from nothing"),
-        ("ab", ["--images", "ulm_9"], "--images ulm_9: none of the 7"),
-        ("ab", ["--images", "ulm_1", "--limit", "1"], "--limit and --images"),
-        ("ab", ["--rows", "0"], "--rows 0: must be at least 1"),
-        ("ab", ["--batch-size", "0"], "--batch-size 0: must be at least 1"),
-        ("ab", ["--width", "99"], "--width 99: must be from 1 to 50"),
-        ("ab", ["--out", "a.gif"], "--out a.gif: must end with"),
-        ("ab", ["--device", "warp"], "--device warp: this machine has no"),
-        (
-            "ab",
-            ["--cfg-options", "val_dataloader.dataset.pipeline=[]"],
-            "val_dataloader.dataset is of type BaseSegDataset",
-        ),
-        (
-            "ab",
-            ["--cfg-options", "val_dataloader.dataset.data_root=away"],
-            "check its data_root",
-        ),
-        (
-            "ab",
-            ["--cfg-options", "val_dataloader.dataset.metainfo.classes=[a,b]"],
-            "palette does not match classes",
-        ),
-    ],
-)
-def test_a_mistake_is_one_line(
-    project: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    names: str,
-    args: list[str],
-    message: str,
-) -> None:
-    other_net(project / "x.pth")
-    (project / "z.pth").write_bytes(b"no weights")
-
-    def never(*_: Any) -> None:
-        raise AssertionError("predicted before the mistake was found")
-
-    monkeypatch.setattr(tool, "predict_maps", never)
-    with pytest.raises(ValueError):  # noqa: PT011 (the message is checked below)
-        compare(*args, names=names)
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as stop:
-        run_tool(lambda: compare(*args, names=names))
-    assert stop.value.code == 2
-    errors = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error")]
-    assert len(errors) == 1
-    assert message in errors[0]
-    assert not Path("out").exists()
-
-
-def change_pipeline(index: int, *transforms: dict[str, Any]) -> None:
-    config = Config.fromfile("config.py").to_dict()
-    config["val_dataloader"]["dataset"]["pipeline"][index : index + 1] = transforms
-    write_config(Path("config.py"), config)
-
-
-def test_labels_are_needed_at_the_size_of_the_evaluation(project: Path) -> None:
-    change_pipeline(2)
-    with pytest.raises(UserError, match="loads no labels"):
-        compare()
-    resize = dict(type="Resize", scale=(32, 16), keep_ratio=False)
-    change_pipeline(1, dict(type="LoadAnnotations"), resize)
-    with pytest.raises(UserError, match=r"labels of \(16, 32\).* at \(24, 40\)"):
-        compare()
-
-
-def test_a_damaged_image_is_named(project: Path) -> None:
-    (project / "images" / "ulm" / "ulm_1_img.png").write_bytes(b"no picture")
-    with pytest.raises(UserError, match=r"image .*ulm_1_img\.png"):
-        compare()
-    compare("--images", "ulm_2")
-
-
-def test_images_of_several_sizes_need_batches_of_one(project: Path) -> None:
-    image = np.zeros((24, 80, 3), np.uint8)
-    cv2.imwrite(str(project / "images" / "bonn" / "bonn_1_img.png"), image)
-    label = np.zeros((24, 80), np.uint8)
-    cv2.imwrite(str(project / "labels" / "bonn" / "bonn_1_gt.png"), label)
-    resize = dict(type="Resize", scale=(32, 16), keep_ratio=True)
-    change_pipeline(1, resize)
-    with pytest.raises(UserError, match="take --batch-size 1"):
-        compare("--batch-size", "2")
-    compare("--rows", "7")
-
-
-def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        tool.main(["--help"])
-    assert "python tools/compare_predictions.py" in capsys.readouterr().out

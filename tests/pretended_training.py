@@ -1,0 +1,101 @@
+"""A project whose commands only pretend to train, and plans for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmseg_cosda.reproduce.execute import execute
+from mmseg_cosda.reproduce.plan import Plan, Run, with_producers
+from mmseg_cosda.reproduce.rows import ROWS, Setting
+
+ROOT = Path(__file__).parents[1]
+# 30 iterations, evaluated every 10; dies where the file "die" says, once.
+TRAIN = """
+import json, os, signal, sys, zlib
+from pathlib import Path
+
+config, work = sys.argv[1], Path(sys.argv[sys.argv.index("--work-dir") + 1])
+assert "--resume" in sys.argv
+root = Path(__file__).parents[1]
+with open(root / "calls", "a") as file:
+    print(Path(__file__).stem, *sys.argv[1:], file=file)
+start = 0
+if (work / "last_checkpoint").exists():
+    start = int((work / "last_checkpoint").read_text().split("_")[-1][:-4])
+log = work / f"start_{start:02d}" / "vis_data" / "scalars.json"
+log.parent.mkdir(parents=True, exist_ok=True)
+for step in range(start + 10, 31, 10):
+    die = (root / "die").read_text().split() if (root / "die").exists() else []
+    (work / f"iter_{step}.pth").touch()
+    (work / "last_checkpoint").write_text(f"{work}/iter_{step}.pth")
+    if die == ["checkpoint", str(step)]:
+        (root / "die").unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if die == ["fail", Path(config).parent.name]:
+        sys.exit("ValueError: no such thing")
+    with log.open("a") as file:
+        value = zlib.crc32(f"{config} {step}".encode()) % 100
+        line = {"mIoU": value, "IoU.car": value, "step": step}
+        print(json.dumps({"loss": 1.0, "time": 0.25, "step": step}), file=file)
+        print(json.dumps(line), file=file, flush=True)
+    if die == ["linger", str(step)]:
+        (root / "die").unlink()
+        (root / "lingers").touch()
+        while not (root / "go").exists():
+            import time
+            time.sleep(0.02)
+"""
+TEST = """
+import json, sys, zlib
+from pathlib import Path
+
+config, checkpoint = sys.argv[1:3]
+work = Path(sys.argv[sys.argv.index("--work-dir") + 1]) / "now"
+work.mkdir(parents=True)
+step = int(checkpoint.split("_")[-1][:-4])
+value = zlib.crc32(f"{config} {step}".encode()) % 100
+(work / "now.json").write_text(json.dumps({"mIoU": value, "IoU.car": value}))
+"""
+LABELS = """
+import sys
+from pathlib import Path
+
+out = Path(sys.argv[sys.argv.index("--out") + 1])
+assert Path(sys.argv[2]).exists()
+out.mkdir(parents=True)
+(out / "report.json").write_text("{}")
+with open(Path(__file__).parents[1] / "calls", "a") as file:
+    print(Path(__file__).stem, *sys.argv[1:], file=file)
+"""
+
+
+def write_tools(folder: Path) -> None:
+    """Write train.py, test.py and generate_pseudo_labels.py that pretend."""
+    tools = folder / "tools"
+    tools.mkdir()
+    for name, text in {
+        "train": TRAIN,
+        "test": TEST,
+        "generate_pseudo_labels": LABELS,
+    }.items():
+        (tools / f"{name}.py").write_text(text)
+
+
+def make_plan(project: Path, **changes: Any) -> Plan:
+    values: dict[str, Any] = dict(
+        setting=Setting("demo"),
+        configs=ROOT / "configs",
+        tools=project / "tools",
+        work_root=project / "work",
+        result_root=project / "results",
+        options=("train_cfg.max_iters=30", "train_cfg.val_interval=10"),
+    )
+    return Plan(**{**values, **changes})
+
+
+def carry_out(plan: Plan, *names: str, seeds: tuple[int, ...] = (0,)) -> Any:
+    lines: list[str] = []
+    chosen = [Run(ROWS[name], seed) for seed in seeds for name in names]
+    failed = execute(plan, with_producers(plan, chosen), lines.append)
+    return failed, lines

@@ -1,0 +1,102 @@
+"""Which runs a plan has, with which configs, options and pseudo-labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pretended_training import ROOT, make_plan
+
+from mmseg_cosda.errors import UserError
+from mmseg_cosda.reproduce.plan import (
+    Plan,
+    Run,
+    producer_name,
+    read_options,
+)
+from mmseg_cosda.reproduce.rows import ROWS, Row, Setting
+from mmseg_cosda.reproduce.tables import TABLES, table_rows
+
+
+def test_whose_pseudo_labels_is_a_choice(project: Path, tmp_path: Path) -> None:
+    run = Run(ROWS["cosine"], 2)
+    assert make_plan(project).producer_of(run) == Run(ROWS["source-only"], 0)
+    each = make_plan(project, producer="cosine-no-pl", producer_seed=None)
+    assert each.producer_of(run) == Run(ROWS["cosine-no-pl"], 2)
+    given = make_plan(project, pseudo_labels=tmp_path)
+    assert given.producer_of(run) is None
+    assert given.label_dir(run) == tmp_path
+    assert given.label_dir(Run(ROWS["source-only"], 0)) is None
+    with pytest.raises(UserError, match="needs none itself"):
+        make_plan(project, producer="only-ssl")
+    with pytest.raises(UserError, match="is no folder"):
+        make_plan(project, pseudo_labels=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("net", "task", "row"),
+    [
+        ("deeplabv2", "gta2cs", "advent-no-pl"),
+        ("fcn8s", "synthia2cs", "adversarial-no-pl"),
+        ("deeplabv2", "torcs2camvid", "source-only"),
+    ],
+)
+def test_the_papers_pseudo_labels_are_the_default(
+    net: str, task: str, row: str
+) -> None:
+    assert producer_name(Setting(task, net)) == row
+
+
+@pytest.mark.parametrize("table", list(TABLES))
+def test_every_row_of_every_table_has_a_config_that_takes_its_options(
+    table: str, project: Path
+) -> None:
+    for setting in settings_of(table):
+        plan = make_plan(project, setting=setting, options=())
+        cosine = read_options(plan.config(Run(ROWS["cosine"], 0)), [])
+        for row in table_rows(table, setting, cosine.model.alignments.cosine):
+            assert plan.config(Run(row, 0)).is_file()
+            if setting.name in ("demo", "synthia2cs_fcn8s"):
+                check_row(plan, row)
+
+
+def settings_of(table: str) -> list[Setting]:
+    other = {"2": "synthia2cs", "3": "gta2cs"}.get(table)
+    real = [task for task in ("gta2cs", "synthia2cs") if task != other]
+    nets = [(net, old) for net in ("deeplabv2", "fcn8s") for old in (False, True)]
+    settings = [Setting(task, net, old) for task in real for net, old in nets]
+    return [*settings, Setting("demo"), Setting("torcs2camvid")]
+
+
+def check_row(plan: Plan, row: Row) -> None:
+    run = Run(row, 3)
+    cfg = read_options(plan.config(run), plan.train_options(run))
+    assert cfg.randomness.seed == 3
+    for key, value in row.options.items():
+        found: Any = cfg
+        for part in key.split("."):
+            found = found[part]
+        assert found == value
+    target = cfg.train_dataloader.dataset.target
+    assert (target.type == "PseudoLabelDataset") == row.pseudo_labels
+    if row.pseudo_labels:
+        assert target.pseudo_label_dir == str(plan.label_dir(run))
+
+
+def test_an_alignments_options_reach_only_the_rows_that_have_it(project: Path) -> None:
+    option = "model.alignments.cosine.loss_weight=3"
+    plan = make_plan(project, options=(option, "train_cfg.max_iters=5"))
+    assert option in plan.own_options(Run(ROWS["cosine"], 0))
+    assert plan.own_options(Run(ROWS["only-ssl"], 0)) == [
+        "randomness.seed=0",
+        "train_cfg.max_iters=5",
+    ]
+
+
+def test_bad_options_are_told(project: Path) -> None:
+    config = ROOT / "configs/source_only/deeplabv2_demo.py"
+    with pytest.raises(UserError, match="don't fit"):
+        read_options(config, ["param_scheduler.9.end=5"])
+    with pytest.raises(UserError, match="does not exist"):
+        read_options(project / "nothing.py", [])
