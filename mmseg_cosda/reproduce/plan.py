@@ -189,16 +189,17 @@ def _concerns(option: str, alignments: frozenset[str]) -> bool:
 
 
 def with_producers(plan: Plan, runs: Sequence[Run]) -> list[Run]:
-    """Put the runs that make pseudo-labels before those that need them.
+    """Put the runs that make pseudo-labels before those that still need them.
 
     Args:
         plan: Where everything is.
         runs: The runs of a table, perhaps with repeats.
 
     Returns:
-        Every run once, makers first.
+        Every run once, makers first; no maker for the sake of runs that have a result.
     """
-    makers = [maker for run in runs if (maker := plan.producer_of(run))]
+    missing = [run for run in runs if not plan.result(run).is_file()]
+    makers = [maker for run in missing if (maker := plan.producer_of(run))]
     return list(dict.fromkeys([*makers, *runs]))
 
 

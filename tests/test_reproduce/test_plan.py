@@ -14,6 +14,7 @@ from mmseg_cosda.reproduce.plan import (
     Run,
     producer_name,
     read_options,
+    with_producers,
 )
 from mmseg_cosda.reproduce.rows import ROWS, Row, Setting
 from mmseg_cosda.reproduce.tables import TABLES, table_rows
@@ -32,6 +33,16 @@ def test_whose_pseudo_labels_is_a_choice(project: Path, tmp_path: Path) -> None:
         make_plan(project, producer="only-ssl")
     with pytest.raises(UserError, match="is no folder"):
         make_plan(project, pseudo_labels=tmp_path / "nowhere")
+
+
+def test_whose_results_are_there_needs_no_pseudo_labels(project: Path) -> None:
+    plan = make_plan(project, producer="cosine-no-pl", producer_seed=None)
+    first, second = Run(ROWS["cosine"], 1), Run(ROWS["cosine"], 2)
+    maker = Run(ROWS["cosine-no-pl"], 2)
+    plan.result(first).parent.mkdir(parents=True)
+    plan.result(first).touch()
+    assert with_producers(plan, [first, second]) == [maker, first, second]
+    assert with_producers(plan, [first]) == [first]
 
 
 @pytest.mark.parametrize(
