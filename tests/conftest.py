@@ -19,7 +19,7 @@ torch.set_num_threads(1)
 logging.raiseExceptions = False
 
 # Imported by tests: collected for doctests as well, it would register its parts twice.
-collect_ignore = ["toys.py"]
+collect_ignore = ["helpers"]
 
 
 @pytest.fixture

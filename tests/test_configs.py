@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.shrink import CONFIGS, config_names, make_folders, shrink
 from mmengine.config import Config
 from mmengine.fileio import load
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmseg.registry import MODELS
-from shrink import CONFIGS, config_names, make_folders, shrink
 
 import mmseg_cosda  # noqa: F401  (registers what the configs name)
 

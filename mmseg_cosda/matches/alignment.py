@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.matches.traced_queue import TracedQueue
-from mmseg_cosda.models.losses.class_wise_cosine_loss import ClassWiseCosineLoss
+from mmseg_cosda.models.alignments.class_wise_cosine_loss import ClassWiseCosineLoss
 from mmseg_cosda.models.memory import ClassFeatureQueue
 from mmseg_cosda.models.taps import check_taps
 from mmseg_cosda.pseudo_labels.sources import type_name

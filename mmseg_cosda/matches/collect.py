@@ -18,7 +18,7 @@ from mmseg_cosda.matches.similarity import match_pixels
 from mmseg_cosda.matches.source import SeenImage, SourceImages
 from mmseg_cosda.matches.target import TargetSet, split_target_map
 from mmseg_cosda.matches.traced_queue import TracedQueue
-from mmseg_cosda.models.losses.class_wise_cosine_loss import ClassWiseCosineLoss
+from mmseg_cosda.models.alignments.class_wise_cosine_loss import ClassWiseCosineLoss
 
 MOST_PATCHES = 8
 _PICTURES = 32  # source images kept decoded

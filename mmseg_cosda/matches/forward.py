@@ -9,7 +9,7 @@ import torch
 from mmengine.dataset import pseudo_collate
 from torch import Tensor
 
-from mmseg_cosda.models.domain import DomainBatch
+from mmseg_cosda.models.alignments.base import DomainBatch
 from mmseg_cosda.models.segmentors.head_losses import stack_labels
 from mmseg_cosda.models.taps import record_taps
 

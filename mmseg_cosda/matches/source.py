@@ -14,8 +14,8 @@ from mmseg.registry import DATASETS
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.matches.forward import see_source
 from mmseg_cosda.matches.geometry import MapGeometry
-from mmseg_cosda.models.domain import DomainBatch
-from mmseg_cosda.models.losses.class_wise_cosine_loss import ClassWiseCosineLoss
+from mmseg_cosda.models.alignments.base import DomainBatch
+from mmseg_cosda.models.alignments.class_wise_cosine_loss import ClassWiseCosineLoss
 from mmseg_cosda.randomness import derive_seed, derived_randomness
 
 ORDERS = ("random", "dataset")

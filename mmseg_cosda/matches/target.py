@@ -13,10 +13,10 @@ from torch import Tensor
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.matches.geometry import MapGeometry
 from mmseg_cosda.matches.source import map_geometries
-from mmseg_cosda.models.domain import DomainBatch
+from mmseg_cosda.models.alignments.base import DomainBatch
+from mmseg_cosda.models.alignments.class_wise_cosine_loss import ClassWiseCosineLoss
+from mmseg_cosda.models.alignments.domain_rows import map_rows, split_target
 from mmseg_cosda.models.functional import confident_predictions, resize_labels
-from mmseg_cosda.models.losses.class_wise_cosine_loss import ClassWiseCosineLoss
-from mmseg_cosda.models.losses.domain_rows import map_rows, split_target
 from mmseg_cosda.pseudo_labels.sources import (
     TargetImages,
     inference_pipeline,

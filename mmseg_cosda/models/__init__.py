@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from mmseg_cosda.models.alignments import AdversarialLoss, ClassWiseCosineLoss
 from mmseg_cosda.models.backbones import FCNVGG, DeepLabResNet
 from mmseg_cosda.models.data_preprocessor import UDADataPreprocessor
 from mmseg_cosda.models.decode_heads import DeepLabV2Head, FCN8sHead
 from mmseg_cosda.models.discriminators import FCDiscriminator
-from mmseg_cosda.models.losses import AdversarialLoss, ClassWiseCosineLoss
 from mmseg_cosda.models.segmentors import UDAEncoderDecoder
 
 __all__ = [

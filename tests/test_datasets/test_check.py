@@ -7,9 +7,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import folders
 import numpy as np
 import pytest
+from helpers import folders
 from mmengine.config import Config
 
 from mmseg_cosda.datasets.check import DatasetCheck, check_dataset, datasets_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from folders import save_ids, save_image
+from helpers.folders import save_ids, save_image
 from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 

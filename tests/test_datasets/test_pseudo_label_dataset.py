@@ -8,9 +8,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from helpers.pseudo_label_project import METAINFO, NAMES, images_config, write_images
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
-from pseudo_label_project import METAINFO, NAMES, images_config, write_images
 
 import mmseg_cosda.datasets  # noqa: F401  (registers)
 from mmseg_cosda.datasets.pseudo_label import pseudo_label_names

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import folders
 import numpy as np
 import pytest
+from helpers import folders
 from mmseg.datasets.transforms import PackSegInputs
 from PIL import Image
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.toy_runs import assert_equal_states, demo_config, train_to_end
+from helpers.toys import batch, build, cosine_config
 from mmengine.optim import OptimWrapper
-from toy_runs import assert_equal_states, demo_config, train_to_end
-from toys import batch, build, cosine_config
 
 OPTIONS: dict[str, Any] = dict(
     centering=True, top_k=3, min_confidence=0.12, warmup_iters=5, repulsion_weight=0.2

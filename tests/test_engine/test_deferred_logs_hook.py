@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.toys import cosine_config, head_config, segmentor_config
 from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.runner import Runner
-from toys import cosine_config, head_config, segmentor_config
 
 from mmseg_cosda.benchmark.live_memory import LiveMemory
 from mmseg_cosda.engine import DeferredLogsHook

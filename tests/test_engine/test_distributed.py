@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
+from helpers.toys import batch, build, cosine_config
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
-from toys import batch, build, cosine_config
 
 from mmseg_cosda.engine.distributed import UDADistributedDataParallel, gather_rows
 

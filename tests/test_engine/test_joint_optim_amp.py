@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from joint_toys import CRITIC, Toy, joint, moved, run_joint
+from helpers.joint_toys import CRITIC, Toy, joint, moved, run_joint
 from mmengine.optim import AmpOptimWrapper
 
 

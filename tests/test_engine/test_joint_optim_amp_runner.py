@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.shrink import CONFIGS, config_names
+from helpers.toys import head_config, segmentor_config
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import Runner
-from shrink import CONFIGS, config_names
-from toys import head_config, segmentor_config
 
 from mmseg_cosda import launch
 from mmseg_cosda.engine.joint_optim_wrapper import JointOptimWrapper

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from joint_toys import Toy, joint, run_joint
+from helpers.joint_toys import Toy, joint, run_joint
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from torch import nn
 

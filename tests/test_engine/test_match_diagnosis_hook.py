@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.toy_runs import assert_equal_states, demo_config, train_to_end
+from helpers.toys import cosine_config
 from PIL import Image
-from toy_runs import assert_equal_states, demo_config, train_to_end
-from toys import cosine_config
 
 from mmseg_cosda.engine import MatchDiagnosisHook
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from toy_runs import assert_equal_states, demo_config, train_to_end
+from helpers.toy_runs import assert_equal_states, demo_config, train_to_end
 
 
 @pytest.mark.parametrize("workers", [0, 1])

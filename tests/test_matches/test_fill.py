@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from match_project import make_match_project, prepare
+from helpers.match_project import make_match_project, prepare
+from helpers.pseudo_label_project import Project
+from helpers.toys import CLASSES, cosine_config
 from mmengine.dataset import pseudo_collate
 from mmseg.registry import MODELS
-from pseudo_label_project import Project
 from torch.nn import functional as F
-from toys import CLASSES, cosine_config
 
 import mmseg_cosda.matches.source as source
 from mmseg_cosda.matches.alignment import (

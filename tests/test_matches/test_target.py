@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from match_project import make_match_project, prepare
+from helpers.match_project import make_match_project, prepare
+from helpers.pseudo_label_project import NAMES, Project, write_config
+from helpers.toys import CLASSES, cosine_config
 from mmengine.config import Config
-from pseudo_label_project import NAMES, Project, write_config
-from toys import CLASSES, cosine_config
 
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.matches.alignment import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from loss_problem import K, Q
+from helpers.loss_problem import K, Q
 
 from mmseg_cosda.models import one_pass, tiles
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmseg_cosda.models.domain import Alignment, DomainBatch
-from mmseg_cosda.models.losses.adversarial_loss import AdversarialLoss, entropy_map
+from mmseg_cosda.models.alignments.adversarial_loss import AdversarialLoss, entropy_map
+from mmseg_cosda.models.alignments.base import Alignment, DomainBatch
 
 SIZE = (33, 65)
 

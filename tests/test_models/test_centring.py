@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import option_references
 import pytest
 import torch
-from cosine_loops import (
+from helpers import option_references
+from helpers.cosine_loops import (
     MAP,
     T_COS,
     assert_same,
@@ -15,7 +15,7 @@ from cosine_loops import (
     shifted,
     target_labels,
 )
-from cosine_toys import C, loss_module
+from helpers.cosine_toys import C, loss_module
 
 
 def test_centring_subtracts_the_running_mean_of_the_source() -> None:

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 import torch
-from cosine_toys import C, K, domain, loss_module
+from helpers.cosine_toys import C, K, domain, loss_module
 from torch import Tensor, nn
 
-from mmseg_cosda.models.domain import Alignment, DomainBatch
+from mmseg_cosda.models.alignments.base import Alignment, DomainBatch
 
 
 def nearest(labels: Tensor, size: tuple[int, int]) -> Tensor:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import option_references
 import pytest
 import torch
-from cosine_loops import (
+from helpers import option_references
+from helpers.cosine_loops import (
     MAP,
     T_COS,
     assert_same,
@@ -16,11 +16,11 @@ from cosine_loops import (
     memory_of,
     target_labels,
 )
-from cosine_toys import domain, loss_module
+from helpers.cosine_toys import domain, loss_module
 from torch import nn
 
+from mmseg_cosda.models.alignments.cosine_options import CosineOptions
 from mmseg_cosda.models.functional import class_wise_cosine_loss_with_statistics
-from mmseg_cosda.models.losses.cosine_options import CosineOptions
 
 OFF = dict(
     centering=False,

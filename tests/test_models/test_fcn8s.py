@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.public_networks import fcn8s
 from mmengine.config import Config
 from mmengine.runner.checkpoint import load_state_dict
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
-from public_networks import fcn8s
 from torch import nn
 
 from mmseg_cosda.models.backbones import FCNVGG

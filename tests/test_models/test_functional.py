@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import references
 import torch
-from loss_problem import C, K, N, Q, loss_and_gradient, problem
+from helpers import references
+from helpers.loss_problem import C, K, N, Q, loss_and_gradient, problem
 from torch import Tensor
 from torch.nn import functional as F
 

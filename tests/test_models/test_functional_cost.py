@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from loss_problem import C, K, N, problem
+from helpers.loss_problem import C, K, N, problem
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-import references
 import torch
-from loss_problem import IGNORE, C, K, N, Q, loss_and_gradient, problem
+from helpers import references
+from helpers.loss_problem import IGNORE, C, K, N, Q, loss_and_gradient, problem
 from torch.nn import functional as F
 
 from mmseg_cosda.models.functional import (

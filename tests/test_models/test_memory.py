@@ -6,8 +6,8 @@ import io
 from typing import Any
 
 import pytest
-import references
 import torch
+from helpers import references
 from torch import Tensor
 
 from mmseg_cosda.models.memory import ClassFeatureQueue

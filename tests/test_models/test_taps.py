@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers.toys import ToyBackbone
 from torch import nn
-from toys import ToyBackbone
 
 from mmseg_cosda.models.taps import check_taps, parse_tap, record_taps
 

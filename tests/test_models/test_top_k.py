@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import option_references
 import pytest
 import torch
+from helpers import option_references
 from torch import Tensor
 from torch.nn import functional as F
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import option_references
 import pytest
 import torch
-from cosine_loops import MAP, T_COS, assert_same, memory_of, target_labels
-from cosine_toys import C, K, domain, loss_module
+from helpers import option_references
+from helpers.cosine_loops import MAP, T_COS, assert_same, memory_of, target_labels
+from helpers.cosine_toys import C, K, domain, loss_module
 from torch import Tensor
 
+from mmseg_cosda.models.alignments.unsplit_target import cosine_loss_to_all_classes
 from mmseg_cosda.models.functional import class_wise_cosine_loss_from_blocks
-from mmseg_cosda.models.losses.unsplit_target import cosine_loss_to_all_classes
 
 Q = 5
 COUNTS = torch.tensor([5, 0, 2])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pseudo_label_reference import sorted_thresholds
+from helpers.pseudo_label_reference import sorted_thresholds
 
 from mmseg_cosda.pseudo_labels import ConfidenceHistogram
 from mmseg_cosda.pseudo_labels.histogram import NUM_BINS, bin_centers, to_bins

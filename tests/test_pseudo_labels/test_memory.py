@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.shrink import CONFIGS
+from helpers.toys import build, segmentor_config
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
-from shrink import CONFIGS
 from torch.multiprocessing.spawn import spawn
-from toys import build, segmentor_config
 
 from mmseg_cosda.benchmark.live_memory import LiveMemory
 from mmseg_cosda.checkpoint import load_checkpoint_file

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pretended_training import write_tools
+from helpers.pretended_training import write_tools
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pretended_training import ROOT, carry_out, make_plan
+from helpers.pretended_training import ROOT, carry_out, make_plan
 
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.reproduce import execute as execution
@@ -106,7 +106,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from pretended_training import carry_out, make_plan
+from helpers.pretended_training import carry_out, make_plan
 carry_out(make_plan(Path({project!r})), "source-only")
 """
 

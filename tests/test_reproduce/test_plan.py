@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pretended_training import ROOT, make_plan
+from helpers.pretended_training import ROOT, make_plan
 
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.reproduce.plan import (

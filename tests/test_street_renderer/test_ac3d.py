@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from street_art import CAR_AC3D
+from helpers.street_art import CAR_AC3D
 
 from mmseg_cosda.street_renderer.ac3d import parse_ac3d
 

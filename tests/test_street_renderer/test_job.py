@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.street_art import make_torcs, tiny_art
 from PIL import Image
-from street_art import make_torcs, tiny_art
 
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.files import atomic_write

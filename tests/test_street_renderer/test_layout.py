@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from street_art import tiny_art
+from helpers.street_art import tiny_art
 
 from mmseg_cosda.datasets.label_maps import CAMVID_CLASSES
 from mmseg_cosda.street_renderer.art import Art

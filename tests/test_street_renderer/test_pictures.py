@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.street_art import CAR_AC3D, make_torcs
 from PIL import Image
-from street_art import CAR_AC3D, make_torcs
 
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.street_renderer import art_files, materials

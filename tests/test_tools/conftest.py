@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from pseudo_label_project import Project, make_project
-from public_states import State
+from helpers.pseudo_label_project import Project, make_project
+from helpers.public_states import State
 
 from mmseg_cosda.models.backbones import FCNVGG, DeepLabResNet
 

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import folders
 import numpy as np
 import pytest
+from helpers import folders
 
 from mmseg_cosda.errors import run_tool
 

@@ -13,13 +13,13 @@ import numpy.typing as npt
 import pytest
 import torch
 import torch.nn.functional as F
-from comparison_project import PALETTE, compare, make_comparison, tool
+from helpers.comparison_project import PALETTE, compare, make_comparison, tool
+from helpers.pseudo_label_project import NAMES
+from helpers.shrink import CONFIGS, shrink
+from helpers.toys import build
 from mmengine.config import Config
 from mmseg.registry import MODELS
 from PIL import Image
-from pseudo_label_project import NAMES
-from shrink import CONFIGS, shrink
-from toys import build
 
 UInt8 = npt.NDArray[np.uint8]
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from comparison_project import compare, make_comparison, tool
+from helpers.comparison_project import compare, make_comparison, tool
+from helpers.pseudo_label_project import write_config
+from helpers.toys import CLASSES, build, head_config
 from mmengine.config import Config
-from pseudo_label_project import write_config
-from toys import CLASSES, build, head_config
 
 from mmseg_cosda.errors import UserError, run_tool
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.public_networks import dilated_sum, fcn8s, resnet101
+from helpers.public_states import State, classifier, convert
 from mmseg.models.segmentors import EncoderDecoder
-from public_networks import dilated_sum, fcn8s, resnet101
-from public_states import State, classifier, convert
 from torch import Tensor
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from public_states import TOOL, State, classifier, convert, tool
+from helpers.public_states import TOOL, State, classifier, convert, tool
 from torch import Tensor, nn
 
 from mmseg_cosda.models.branches import count_summed_branches

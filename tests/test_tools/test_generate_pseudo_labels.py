@@ -7,11 +7,11 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from helpers.pseudo_label_project import NAMES, Project
+from helpers.pseudo_label_reference import predict, sorted_thresholds
+from helpers.pseudo_label_tool import change, files, generate, labels, tool
 from mmengine.config import Config
 from PIL import Image
-from pseudo_label_project import NAMES, Project
-from pseudo_label_reference import predict, sorted_thresholds
-from pseudo_label_tool import change, files, generate, labels, tool
 
 from mmseg_cosda.pseudo_labels.sources import TargetImages, load_model, target_config
 

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from helpers.pseudo_label_project import Project
+from helpers.pseudo_label_tool import change, generate, tool
 from mmengine import Config
-from pseudo_label_project import Project
-from pseudo_label_tool import change, generate, tool
 
 from mmseg_cosda.errors import UserError, run_tool
 

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 import torch
-from pseudo_label_project import Project, write_checkpoint
-from pseudo_label_tool import (
+from helpers.pseudo_label_project import Project, write_checkpoint
+from helpers.pseudo_label_tool import (
     ROOT,
     TOOL,
     PowerCutError,

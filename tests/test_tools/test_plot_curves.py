@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.training_files import evaluation, train_line, write_log, write_result
 from PIL import Image
-from training_files import evaluation, train_line, write_log, write_result
 
 from mmseg_cosda.errors import UserError, run_tool
 

@@ -8,7 +8,7 @@ from types import MappingProxyType, ModuleType
 
 import numpy as np
 import pytest
-from folders import save_ids
+from helpers.folders import save_ids
 from PIL import Image
 
 from mmseg_cosda.datasets import camvid_files, camvid_prepare

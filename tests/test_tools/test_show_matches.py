@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.shrink import CONFIGS, shrink
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmseg.registry import DATASETS, MODELS
 from PIL import Image
-from shrink import CONFIGS, shrink
 from torch import Tensor
 from torch.nn import functional as F
 

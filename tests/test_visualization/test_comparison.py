@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from helpers.toys import batch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from toys import batch
 
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.visualization.arguments import named_values

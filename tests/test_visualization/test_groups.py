@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from training_files import evaluation, write_log, write_result
+from helpers.training_files import evaluation, write_log, write_result
 
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.visualization.groups import group_runs

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from mmseg_cosda.models.alignments.base import DomainBatch
 from mmseg_cosda.models.diagnosis import MatchCounts, UnitSums, unit_sums
-from mmseg_cosda.models.domain import DomainBatch
 from mmseg_cosda.models.functional import resize_labels
 from mmseg_cosda.models.segmentors.head_losses import stack_labels
 from mmseg_cosda.models.taps import record_taps

@@ -9,7 +9,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
 from torch import nn
 
-from mmseg_cosda.models.domain import Alignment
+from mmseg_cosda.models.alignments.base import Alignment
 from mmseg_cosda.models.taps import check_taps
 
 

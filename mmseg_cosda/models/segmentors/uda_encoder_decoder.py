@@ -13,7 +13,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmseg_cosda.engine.phases import Phase, current_step_seed, train_on_phases
-from mmseg_cosda.models.domain import DomainBatch
+from mmseg_cosda.models.alignments.base import DomainBatch
 from mmseg_cosda.models.segmentors.compiled_forward import (
     compile_backend,
     compile_forward,

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.toys import batch, build, cosine_config
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.optim.optimizer import amp_optimizer_wrapper
 from torch import Tensor
-from toys import batch, build, cosine_config
 
+from mmseg_cosda.models.alignments import class_wise_cosine_loss as loss_module
 from mmseg_cosda.models.functional import class_wise_cosine_loss
-from mmseg_cosda.models.losses import class_wise_cosine_loss as loss_module
 
 Options = dict[str, Any]
 PASS = "class_wise_cosine_loss_with_statistics"

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.toys import CLASSES, head_config, sample
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
-from toys import CLASSES, head_config, sample
 
 from mmseg_cosda.benchmark.live_memory import LiveMemory
 from mmseg_cosda.models.segmentors.head_losses import image_losses, is_plain

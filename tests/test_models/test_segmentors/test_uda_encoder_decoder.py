@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.toys import batch, build, cosine_config, head_config, segmentor_config
 from mmengine.config import ConfigDict
 from mmengine.optim import OptimWrapper
 from mmseg.models import EncoderDecoder
 from mmseg.registry import MODELS
 from torch import Tensor, nn
-from toys import batch, build, cosine_config, head_config, segmentor_config
 
 from mmseg_cosda.engine.phases import Phase, train_on_phases
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmseg_cosda.models.domain import DomainBatch
+from mmseg_cosda.models.alignments.base import DomainBatch
+from mmseg_cosda.models.alignments.cosine_taps import CosineTap
 from mmseg_cosda.models.functional import augment_pseudo_labels
-from mmseg_cosda.models.losses.cosine_taps import CosineTap
 
 
 def map_rows(feature: Tensor) -> Tensor:

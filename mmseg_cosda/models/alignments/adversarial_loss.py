@@ -12,7 +12,7 @@ from mmseg.registry import MODELS
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmseg_cosda.models.domain import DomainBatch
+from mmseg_cosda.models.alignments.base import DomainBatch
 
 SOURCE_LABEL, TARGET_LABEL = 0.0, 1.0
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from pseudo_label_project import Project, make_project, write_config
-from toys import cosine_config
 
+from helpers.pseudo_label_project import Project, make_project, write_config
+from helpers.toys import cosine_config
 from mmseg_cosda.matches.alignment import (
     build_alignment,
     cosine_alignment,

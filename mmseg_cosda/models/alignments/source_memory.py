@@ -9,11 +9,11 @@ from mmengine.dist import get_rank
 from torch import Tensor, nn
 
 from mmseg_cosda.engine.distributed import gather_rows
-from mmseg_cosda.models.domain import DomainBatch
+from mmseg_cosda.models.alignments.base import DomainBatch
+from mmseg_cosda.models.alignments.cosine_taps import CosineTap
+from mmseg_cosda.models.alignments.domain_rows import map_rows, unit_blocks, unit_rows
+from mmseg_cosda.models.alignments.feature_mean import FeatureMean
 from mmseg_cosda.models.functional import split_source
-from mmseg_cosda.models.losses.cosine_taps import CosineTap
-from mmseg_cosda.models.losses.domain_rows import map_rows, unit_blocks, unit_rows
-from mmseg_cosda.models.losses.feature_mean import FeatureMean
 from mmseg_cosda.models.memory import ClassFeatureQueue, random_subset
 from mmseg_cosda.randomness import derive_seed
 

@@ -8,11 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from folders import make_cityscapes, make_gta5, make_synthia, save_ids, save_image
 from mmengine.config import Config, ConfigDict
 
+from helpers.folders import (
+    make_cityscapes,
+    make_gta5,
+    make_synthia,
+    save_ids,
+    save_image,
+)
+
 SIZE = (64, 32)  # (W, H); a discriminator needs 32
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 # Channels of 'backbone[-1]', [-2] and [-3] of the reduced backbones.
 CHANNELS = {
     "DeepLabResNet": (64, 32, 16),

@@ -9,7 +9,7 @@ from mmseg_cosda.reproduce.execute import execute
 from mmseg_cosda.reproduce.plan import Plan, Run, with_producers
 from mmseg_cosda.reproduce.rows import ROWS, Setting
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 # 30 iterations, evaluated every 10; dies where the file "die" says, once.
 TRAIN = """
 import json, os, signal, sys, zlib

@@ -9,9 +9,10 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 from torch import Tensor
-from toys import cosine_config, head_config, segmentor_config
 
-CONFIG = Path(__file__).parents[1] / "configs" / "cosda" / "deeplabv2_demo_no-pl.py"
+from helpers.toys import cosine_config, head_config, segmentor_config
+
+CONFIG = Path(__file__).parents[2] / "configs" / "cosda" / "deeplabv2_demo_no-pl.py"
 
 
 def demo_config(work_dir: Path, iterations: int, **options: Any) -> Config:

@@ -82,4 +82,4 @@ def make_cityscapes(
 
 
 def config_path(name: str) -> str:
-    return str(Path(__file__).parents[1] / "configs" / name)
+    return str(Path(__file__).parents[2] / "configs" / name)

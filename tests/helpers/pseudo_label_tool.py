@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from PIL import Image
-from pseudo_label_project import NAMES, Project, write_config
 
 import mmseg_cosda.pseudo_labels.generation as generation
+from helpers.pseudo_label_project import NAMES, Project, write_config
 from mmseg_cosda.pseudo_labels.prediction import predict_confidence
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "generate_pseudo_labels.py"
 
 

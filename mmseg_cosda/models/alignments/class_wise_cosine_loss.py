@@ -8,8 +8,17 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor
 
+from mmseg_cosda.models.alignments.base import DomainBatch
+from mmseg_cosda.models.alignments.cosine_options import CosineOptions
+from mmseg_cosda.models.alignments.cosine_taps import build_taps
+from mmseg_cosda.models.alignments.domain_rows import map_rows, split_target
+from mmseg_cosda.models.alignments.source_memory import SourceMemory
+from mmseg_cosda.models.alignments.unsplit_target import (
+    cosine_loss_to_all_classes,
+    require_positive_thresholds,
+)
+from mmseg_cosda.models.alignments.warmup import Warmup
 from mmseg_cosda.models.diagnosis import MatchCounts, count_matches
-from mmseg_cosda.models.domain import DomainBatch
 from mmseg_cosda.models.functional import (
     MatchStatistics,
     class_means,
@@ -18,15 +27,6 @@ from mmseg_cosda.models.functional import (
     class_wise_cosine_loss_with_statistics,
     confident_predictions,
 )
-from mmseg_cosda.models.losses.cosine_options import CosineOptions
-from mmseg_cosda.models.losses.cosine_taps import build_taps
-from mmseg_cosda.models.losses.domain_rows import map_rows, split_target
-from mmseg_cosda.models.losses.source_memory import SourceMemory
-from mmseg_cosda.models.losses.unsplit_target import (
-    cosine_loss_to_all_classes,
-    require_positive_thresholds,
-)
-from mmseg_cosda.models.losses.warmup import Warmup
 
 
 @MODELS.register_module()

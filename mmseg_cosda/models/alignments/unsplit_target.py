@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from mmseg_cosda.models.alignments.cosine_taps import CosineTap
 from mmseg_cosda.models.functional import (
     MatchStatistics,
     class_wise_cosine_loss_with_statistics,
 )
-from mmseg_cosda.models.losses.cosine_taps import CosineTap
 
 
 def require_positive_thresholds(taps: Mapping[str, CosineTap]) -> None:

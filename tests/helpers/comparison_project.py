@@ -8,20 +8,21 @@ from typing import Any
 
 import pytest
 import torch
-from pseudo_label_project import (
+
+from helpers.pseudo_label_project import (
     METAINFO,
     images_config,
     write_checkpoint,
     write_config,
     write_images,
 )
-from toys import segmentor_config
+from helpers.toys import segmentor_config
 
 PALETTE = [[200, 10, 10], [10, 200, 10], [10, 10, 200], [200, 200, 10]]
 
 
 def load_tool() -> Any:
-    path = Path(__file__).parents[1] / "tools" / "compare_predictions.py"
+    path = Path(__file__).parents[2] / "tools" / "compare_predictions.py"
     spec = importlib.util.spec_from_file_location("compare_predictions", path)
     assert spec is not None
     assert spec.loader is not None
@@ -47,7 +48,7 @@ def make_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     images["metainfo"] = {**METAINFO, "palette": PALETTE}
     config = dict(
         default_scope="mmseg",
-        custom_imports=dict(imports=["toys"]),
+        custom_imports=dict(imports=["helpers.toys"]),
         model=segmentor_config(),
         val_dataloader=dict(dataset=images),
     )

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 import torch
-from references import IGNORE, argmax_over_classes, eq9_similarity
 from torch import Tensor
+
+from helpers.references import IGNORE, argmax_over_classes, eq9_similarity
 
 
 def most_similar(M: Sequence[float], T_cos: float, k: int | None) -> list[int]:

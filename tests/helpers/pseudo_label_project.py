@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor
-from toys import CLASSES, ToyHead, build, segmentor_config
+
+from helpers.toys import CLASSES, ToyHead, build, segmentor_config
 
 NAMES = [f"{city}/{city}_{i}" for city in ("ulm", "bonn") for i in range(3)] + [
     "top.v1"
@@ -90,7 +91,7 @@ def make_project(root: Path) -> Project:
     pair = dict(type="DomainPairDataset", source=images, target=target)
     config = dict(
         default_scope="mmseg",
-        custom_imports=dict(imports=["pseudo_label_project"]),
+        custom_imports=dict(imports=["helpers.pseudo_label_project"]),
         model=segmentor_config(),
         train_dataloader=dict(dataset=pair),
         test_dataloader=dict(dataset=images),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import option_references
-import references
 import torch
-from cosine_toys import C, K, domain
 from torch import Tensor
 
-from mmseg_cosda.models.domain import DomainBatch
+from helpers import option_references, references
+from helpers.cosine_toys import C, K, domain
+from mmseg_cosda.models.alignments.base import DomainBatch
 
 MAP = "backbone[-1]"
 T_COS = 0.2

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from mmseg_cosda.models.domain import DomainBatch
-from mmseg_cosda.models.losses import ClassWiseCosineLoss
+from mmseg_cosda.models.alignments import ClassWiseCosineLoss
+from mmseg_cosda.models.alignments.base import DomainBatch
 
 C, K = 3, 4
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-TOOL = Path(__file__).parents[1] / "tools" / "convert_checkpoint.py"
+TOOL = Path(__file__).parents[2] / "tools" / "convert_checkpoint.py"
 State = dict[str, Tensor]
 
 

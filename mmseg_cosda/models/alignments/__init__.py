@@ -1,0 +1,8 @@
+"""Alignments of the target domain with the source domain."""
+
+from __future__ import annotations
+
+from mmseg_cosda.models.alignments.adversarial_loss import AdversarialLoss
+from mmseg_cosda.models.alignments.class_wise_cosine_loss import ClassWiseCosineLoss
+
+__all__ = ["AdversarialLoss", "ClassWiseCosineLoss"]

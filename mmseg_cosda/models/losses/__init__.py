@@ -1,8 +1,0 @@
-"""Alignments of the target domain with the source domain."""
-
-from __future__ import annotations
-
-from mmseg_cosda.models.losses.adversarial_loss import AdversarialLoss
-from mmseg_cosda.models.losses.class_wise_cosine_loss import ClassWiseCosineLoss
-
-__all__ = ["AdversarialLoss", "ClassWiseCosineLoss"]

@@ -1,0 +1,1 @@
+"""What tests share: toys, references and small projects."""
