@@ -72,12 +72,14 @@ class AdversarialLoss(BaseModule):
     weights, so that one backward of their sum moves each network by its own loss.
 
     Args:
-        discriminator: Config of D, by default ``dict(type="FCDiscriminator",
-            num_classes=...)``; it takes (B, C, H, W) and returns logits.
+        discriminator: Config of D, such as ``dict(type="FCDiscriminator")``; it takes
+            (B, C, H, W) and returns logits.
         loss_weight: Weight of L_adv: 1e-3 for DeepLabV2 (the default), 1e-4 for
             FCN-8s.
         input: What D sees: ``"probability"`` (the paper, AdaptSegNet, BDL) or
             ``"entropy"`` (ADVENT's -p log2(p) / log2(C)).
+        num_classes: C, handed to a discriminator whose config leaves it out; in a
+            segmentor's config it defaults to the decode head's.
         init_cfg: The host's initialisation config.
 
     Raises:
@@ -103,6 +105,7 @@ class AdversarialLoss(BaseModule):
         discriminator: Mapping[str, Any],
         loss_weight: float = 1e-3,
         input: Literal["probability", "entropy"] = "probability",
+        num_classes: int | None = None,
         init_cfg: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(dict(init_cfg) if init_cfg else None)
@@ -118,7 +121,10 @@ class AdversarialLoss(BaseModule):
             )
         self.loss_weight = loss_weight
         self.input = input
-        self.discriminator = MODELS.build(dict(discriminator))
+        config = dict(discriminator)
+        if num_classes is not None:
+            config.setdefault("num_classes", num_classes)
+        self.discriminator = MODELS.build(config)
 
     def on_source(self, domain: DomainBatch) -> dict[str, Tensor]:
         """Train the discriminator on source predictions.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,7 +34,7 @@ def build_alignments(
         if config is None:
             continue
         place = f"model.alignments.{name}"
-        module: Any = MODELS.build(config)
+        module: Any = MODELS.build(with_num_classes(config, model))
         is_alignment: bool = isinstance(module, Alignment)
         if not is_alignment:
             raise ValueError(
@@ -43,6 +44,24 @@ def build_alignments(
         check_taps(model, module.feature_paths, place)
         alignments[name] = module
     return alignments
+
+
+def with_num_classes(config: Mapping[str, Any], model: Any) -> dict[str, Any]:
+    """Add the decode head's number of classes to an alignment's config.
+
+    Args:
+        config: The alignment's config.
+        model: The segmentor with its decode head.
+
+    Returns:
+        The config; with ``num_classes`` where the alignment takes it and the config
+        leaves it out.
+    """
+    kind = config.get("type")
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    if kind is None or "num_classes" not in inspect.signature(kind).parameters:
+        return dict(config)
+    return {"num_classes": model.decode_head.num_classes, **config}
 
 
 def check_heads(heads: Mapping[str, Any]) -> None:

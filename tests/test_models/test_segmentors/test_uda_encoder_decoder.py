@@ -228,3 +228,15 @@ def test_phases_without_a_loss_are_refused() -> None:
     phases = [Phase("source", lambda: {"accuracy": torch.ones(())})]
     with pytest.raises(ValueError, match="no phase of this iteration has a loss"):
         train_on_phases(model, model.parse_losses, phases, wrapper)
+
+
+def test_alignments_and_their_discriminator_default_to_the_heads_classes() -> None:
+    cosine = {k: v for k, v in cosine_config().items() if k != "num_classes"}
+    discriminator = dict(type="FCDiscriminator", base_channels=2)
+    adversarial = dict(type="AdversarialLoss", discriminator=discriminator)
+    alignments = dict(cosine=cosine, adversarial=adversarial)
+    model = build(decode_head=head_config(num_classes=3), alignments=alignments)
+    assert model.alignments["cosine"].num_classes == 3
+    assert model.alignments["adversarial"].discriminator.num_classes == 3
+    explicit = build(alignments=dict(cosine=cosine_config(num_classes=7)))
+    assert explicit.alignments["cosine"].num_classes == 7
