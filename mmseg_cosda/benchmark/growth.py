@@ -23,7 +23,7 @@ from mmseg_cosda.benchmark.loss import (
 )
 from mmseg_cosda.benchmark.measure import Work, interleave, peak_extra_mib
 from mmseg_cosda.benchmark.report import Row, Settings
-from mmseg_cosda.engine.distributed import gather_rows
+from mmseg_cosda.models.alignments.gather import gather_rows
 from mmseg_cosda.models.memory import ClassFeatureQueue
 
 Sizes = dict[str, int]

@@ -43,8 +43,7 @@ class AlignmentReportHook(Hook):
         classes = runner.train_dataloader.dataset.metainfo.get("classes")
         scalars = {}
         for name, alignment in getattr(model, "alignments", {}).items():
-            report = alignment.report() if hasattr(alignment, "report") else {}
-            for key, values in report.items():
+            for key, values in alignment.report().items():
                 for index, value in enumerate(values.tolist()):
                     label = classes[index] if classes else index
                     scalars[f"{name}/{key}/{label}"] = value

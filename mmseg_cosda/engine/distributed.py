@@ -1,7 +1,8 @@
-"""Several processes: the model's wrapper and the gathering of source features."""
+"""Several processes: the model's wrapper."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -25,15 +26,17 @@ class UDADistributedDataParallel(nn.Module):
     ``broadcast_buffers=False``; the feature queues are gathered by the loss itself.
 
     Args:
-        module: A model with ``train_step_in``, such as ``UDAEncoderDecoder``.
+        module: A ``UDAEncoderDecoder``, or a model whose ``train_step`` takes
+            ``before_step`` as that does.
 
     Raises:
-        ValueError: If the model has no ``train_step_in``.
+        ValueError: If the model's ``train_step`` doesn't.
     """
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
-        if not hasattr(module, "train_step_in"):
+        train_step: Any = getattr(module, "train_step", module.forward)
+        if "before_step" not in inspect.signature(train_step).parameters:
             raise ValueError(
                 "model_wrapper_cfg: UDADistributedDataParallel wraps a "
                 f"UDAEncoderDecoder, got {type(module).__name__}; remove "
@@ -50,8 +53,8 @@ class UDADistributedDataParallel(nn.Module):
 
     def train_step(self, data: Any, optim_wrapper: Any) -> dict[str, Tensor]:
         """Train the wrapped model on this rank's batch."""
-        return self.module.train_step_in(
-            self, data, optim_wrapper, before_step=self.average_gradients
+        return self.module.train_step(
+            data, optim_wrapper, before_step=self.average_gradients
         )
 
     def val_step(self, data: Any) -> Any:
@@ -105,40 +108,3 @@ def _buckets(gradients: list[Tensor]) -> list[list[Tensor]]:
         buckets[-1].append(gradient)
         size += nbytes
     return buckets
-
-
-@torch.no_grad()
-def gather_rows(
-    rows: Tensor, labels: Tensor, num_classes: int
-) -> tuple[Tensor, Tensor]:
-    """Concatenate the rows of all ranks in rank order; alone, return the input.
-
-    Rows without a class stay behind. The number of the others differs per rank: they
-    travel padded to the largest number, the padding with the label -1, which every
-    queue ignores.
-
-    Args:
-        rows: (N, K) features.
-        labels: (N,) int64; rows outside [0, C) have no class.
-        num_classes: C.
-
-    Returns:
-        Rows and labels of all ranks, the same on each.
-    """
-    if not (dist.is_available() and dist.is_initialized()):
-        return rows, labels
-    world_size = dist.get_world_size()
-    if world_size == 1:
-        return rows, labels
-    kept = (labels >= 0) & (labels < num_classes)
-    rows, labels = rows[kept], labels[kept]
-    budget = torch.tensor([len(rows)], device=rows.device)
-    dist.all_reduce(budget, op=dist.ReduceOp.MAX)
-    padding = int(budget) - len(rows)
-    rows = torch.cat([rows, rows.new_zeros(padding, rows.shape[1])])
-    labels = torch.cat([labels, labels.new_full((padding,), -1)])
-    all_rows = [torch.empty_like(rows) for _ in range(world_size)]
-    all_labels = [torch.empty_like(labels) for _ in range(world_size)]
-    dist.all_gather(all_rows, rows.contiguous())
-    dist.all_gather(all_labels, labels.contiguous())
-    return torch.cat(all_rows), torch.cat(all_labels)

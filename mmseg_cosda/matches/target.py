@@ -15,7 +15,7 @@ from mmseg_cosda.matches.geometry import MapGeometry
 from mmseg_cosda.matches.source import map_geometries
 from mmseg_cosda.models.alignments.base import DomainBatch
 from mmseg_cosda.models.alignments.class_wise_cosine_loss import ClassWiseCosineLoss
-from mmseg_cosda.models.alignments.domain_rows import map_rows, split_target
+from mmseg_cosda.models.alignments.cosine_tap import map_rows, split_target
 from mmseg_cosda.models.functional import confident_predictions, resize_labels
 from mmseg_cosda.pseudo_labels.sources import (
     TargetImages,

@@ -12,7 +12,8 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
 
-from mmseg_cosda.engine.distributed import UDADistributedDataParallel, gather_rows
+from mmseg_cosda.engine.distributed import UDADistributedDataParallel
+from mmseg_cosda.models.alignments.gather import gather_rows
 
 STEPS = 4
 
@@ -110,7 +111,9 @@ def test_gradients_of_one_rank_reach_the_other(tmp_path: Path) -> None:
 
 
 class Partial(nn.Linear):
-    def train_step_in(self, *args: Any) -> dict[str, Tensor]:
+    def train_step(
+        self, data: Any, optim_wrapper: Any, before_step: Any = None
+    ) -> dict[str, Tensor]:
         return {}
 
 

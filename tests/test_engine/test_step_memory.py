@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ from mmengine.config import Config
 
 from mmseg_cosda.benchmark.live_memory import LiveMemory
 from mmseg_cosda.benchmark.step import peak_ratio, step_cost
-from mmseg_cosda.engine.phases import Phase
-from mmseg_cosda.models.segmentors import UDAEncoderDecoder
+from mmseg_cosda.models.phases import Losses, Phase, Step
+from mmseg_cosda.models.segmentors import uda_encoder_decoder
+from mmseg_cosda.models.segmentors.parts import build_phases
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "cosda"
 REAL = (720, 1280), (512, 1024)  # (H, W) of source and target
@@ -60,15 +60,16 @@ def test_a_step_fits_where_a_single_domain_step_fits(target_labels: bool) -> Non
 
 
 def test_two_graphs_at_once_break_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    phases = UDAEncoderDecoder.phases
 
-    def all_at_once(self: Any, **batch: Any) -> Iterator[Phase]:
-        losses: dict[str, Any] = {}
-        for phase in phases(self, **batch):
-            losses.update(phase.losses())
-        yield Phase("both", lambda: losses)
+    class AllAtOnce(Phase):
+        def losses(self, segmentor: Any, step: Step) -> Losses:
+            losses: Losses = {}
+            for phase in build_phases({}).values():
+                losses.update(phase.losses(segmentor, step))
+            return losses
 
-    monkeypatch.setattr(UDAEncoderDecoder, "phases", all_at_once)
+    both: dict[str, Phase] = {"both": AllAtOnce()}
+    monkeypatch.setattr(uda_encoder_decoder, "build_phases", lambda _: both)
     sizes = (256, 512), (256, 512)
     assert peak_ratio(narrow(), *sizes, device="cpu") > 1.3
 

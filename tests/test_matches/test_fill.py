@@ -22,6 +22,7 @@ from mmseg_cosda.matches.alignment import (
 from mmseg_cosda.matches.collect import make_bank
 from mmseg_cosda.matches.source import SourceImages, fill_queues
 from mmseg_cosda.matches.traced_queue import TracedQueue
+from mmseg_cosda.models.phases import Step
 
 
 @pytest.fixture
@@ -37,7 +38,8 @@ def trained(model: Any, images: SourceImages, numbers: list[int]) -> Any:
         batch = full.data_preprocessor.source(
             pseudo_collate([images.sample(number)]), True
         )
-        full._source_losses(batch["inputs"], batch["data_samples"])
+        step = Step({"source": batch["inputs"]}, {"source": batch["data_samples"]})
+        full.phases["source"].losses(full, step)
     return full.alignments["cosine"]
 
 

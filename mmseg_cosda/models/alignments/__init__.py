@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mmseg_cosda.models.alignments.adversarial_loss import AdversarialLoss
+from mmseg_cosda.models.alignments.base import BaseAlignment, DomainBatch
 from mmseg_cosda.models.alignments.class_wise_cosine_loss import ClassWiseCosineLoss
 
-__all__ = ["AdversarialLoss", "ClassWiseCosineLoss"]
+__all__ = ["AdversarialLoss", "BaseAlignment", "ClassWiseCosineLoss", "DomainBatch"]

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
-from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmseg_cosda.models.alignments.base import DomainBatch
+from mmseg_cosda.models.alignments.base import BaseAlignment, DomainBatch
 
 SOURCE_LABEL, TARGET_LABEL = 0.0, 1.0
 
@@ -55,7 +54,7 @@ def domain_cross_entropy(judgement: Tensor, label: float) -> Tensor:
 
 
 @MODELS.register_module()
-class AdversarialLoss(BaseModule):
+class AdversarialLoss(BaseAlignment):
     """Makes target predictions look like source predictions to a discriminator.
 
     The discriminator D learns to tell softmaxed, upsampled predictions P apart,
@@ -98,8 +97,6 @@ class AdversarialLoss(BaseModule):
           'loss_discriminator_target'])
     """
 
-    feature_paths: tuple[str, ...] = ()
-
     def __init__(
         self,
         discriminator: Mapping[str, Any],
@@ -108,7 +105,7 @@ class AdversarialLoss(BaseModule):
         num_classes: int | None = None,
         init_cfg: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(dict(init_cfg) if init_cfg else None)
+        super().__init__(init_cfg)
         if not loss_weight >= 0:
             raise ValueError(
                 f"adversarial.loss_weight is {loss_weight}: it has to be 0 or more; "

@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import torch
 from mmseg.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
-from mmseg_cosda.models.alignments.base import DomainBatch
-from mmseg_cosda.models.alignments.cosine_options import CosineOptions
-from mmseg_cosda.models.alignments.cosine_taps import build_taps
-from mmseg_cosda.models.alignments.domain_rows import map_rows, split_target
-from mmseg_cosda.models.alignments.source_memory import SourceMemory
-from mmseg_cosda.models.alignments.unsplit_target import (
-    cosine_loss_to_all_classes,
-    require_positive_thresholds,
+from mmseg_cosda.models.alignments.base import BaseAlignment, DomainBatch
+from mmseg_cosda.models.alignments.cosine_tap import (
+    build_taps,
+    correct_source,
+    map_rows,
+    split_target,
 )
-from mmseg_cosda.models.alignments.warmup import Warmup
+from mmseg_cosda.models.alignments.running_state import FeatureMean, Warmup
+from mmseg_cosda.models.alignments.source_memory import (
+    CurrentSource,
+    QueuedSource,
+    QueuedSourceOfAllClasses,
+    SourceMemory,
+    UnsplitCurrentSource,
+)
 from mmseg_cosda.models.diagnosis import MatchCounts, count_matches
 from mmseg_cosda.models.functional import (
-    MatchStatistics,
     class_means,
     class_repulsion_loss,
-    class_wise_cosine_loss_from_blocks,
-    class_wise_cosine_loss_with_statistics,
     confident_predictions,
+)
+from mmseg_cosda.models.memory import ClassFeatureQueue
+from mmseg_cosda.option_checks import (
+    require_choices,
+    require_integers,
+    require_numbers,
 )
 
 
 @MODELS.register_module()
-class ClassWiseCosineLoss(SourceMemory):
+class ClassWiseCosineLoss(BaseAlignment):
     r"""Pull target features towards the most similar source features of their class.
 
     .. math::
@@ -45,7 +54,7 @@ class ClassWiseCosineLoss(SourceMemory):
     into the target's features alone.
 
     Args:
-        num_classes: C.
+        num_classes: C; in a segmentor's config it defaults to the decode head's.
         taps: Named feature maps: ``feature`` (a tap path such as "backbone[-1]"),
             ``channels`` K, ``threshold`` T_cos in [-1, 1] and optionally
             ``label_padding``, pixels by which the network pads its input, to align
@@ -66,7 +75,7 @@ class ClassWiseCosineLoss(SourceMemory):
             compared with the queues of all classes, of which the threshold chooses,
             and eq. 10 is one mean over all selected pairs. The paper splits (eq. 7 and
             8), which holds a wrongly classified pixel to its wrong class.
-        enqueue_limit: At most so many random features per class and image enter the
+        enqueue_limit: At most this many random features per class and image enter the
             queue, None for all. Taken literally (None), a frequent class's queue is
             replaced each iteration by the last pixels of one image.
         queue_dtype: "float32", or "float16" for half the memory (an error of 4e-6).
@@ -74,7 +83,7 @@ class ClassWiseCosineLoss(SourceMemory):
             subtracted from those of both domains before they are compared. Rectified
             features share a large direction, so that any two classes are similar and a
             threshold hardly tells them apart. The paper doesn't centre.
-        top_k: At most so many pairs of each target feature count, the most similar of
+        top_k: At most this many pairs of each target feature count, the most similar of
             those above T_cos; None for all. "The most similar" of section 3.2 in
             words, where eq. 10 has the threshold alone; it keeps the pull local.
         min_confidence: Target pixels without a pseudo-label are left out where the
@@ -115,36 +124,29 @@ class ClassWiseCosineLoss(SourceMemory):
         repulsion_weight: float = 0.0,
         repulsion_margin: float = 0.0,
     ) -> None:
-        CosineOptions(
-            num_classes=num_classes,
-            queue_size=queue_size,
-            loss_weight=loss_weight,
-            reduction=reduction,
+        super().__init__()
+        owner = "ClassWiseCosineLoss"
+        require_integers(owner, 1, num_classes=num_classes, queue_size=queue_size)
+        require_integers(owner, 1, True, enqueue_limit=enqueue_limit, top_k=top_k)
+        require_integers(owner, 0, warmup_iters=warmup_iters)
+        require_numbers(
+            owner, 0, inf, loss_weight=loss_weight, repulsion_weight=repulsion_weight
+        )
+        require_numbers(owner, 0, 1, min_confidence=min_confidence)
+        require_numbers(owner, -1, 1, repulsion_margin=repulsion_margin)
+        require_choices(owner, "mean", "sum", reduction=reduction)
+        require_choices(owner, "float32", "float16", queue_dtype=queue_dtype)
+        require_choices(
+            owner,
+            True,
+            False,
             use_queue=use_queue,
             class_wise=class_wise,
             split_target=split_target,
-            enqueue_limit=enqueue_limit,
-            queue_dtype=queue_dtype,
-            centering=centering,
-            top_k=top_k,
-            min_confidence=min_confidence,
-            warmup_iters=warmup_iters,
-            repulsion_weight=repulsion_weight,
-            repulsion_margin=repulsion_margin,
-        ).check()
-        built = build_taps(taps)
-        if not split_target:
-            require_positive_thresholds(built)
-        super().__init__(
-            num_classes=num_classes,
-            taps=built,
-            queue_size=queue_size,
-            use_queue=use_queue,
-            class_wise=class_wise,
-            enqueue_limit=enqueue_limit,
-            queue_dtype=getattr(torch, queue_dtype),
             centering=centering,
         )
+        self.num_classes = num_classes
+        self.taps = build_taps(taps)
         self.loss_weight = loss_weight
         self.reduction = reduction
         self.split_target = split_target
@@ -152,7 +154,77 @@ class ClassWiseCosineLoss(SourceMemory):
         self.min_confidence = min_confidence
         self.repulsion_weight = repulsion_weight
         self.repulsion_margin = repulsion_margin
+        if not (use_queue and class_wise):
+            self._require_no_queue_is_needed(class_wise)
+        if not split_target:
+            self._require_positive_thresholds()
+        self.memory: SourceMemory
+        if not class_wise:
+            self.memory = UnsplitCurrentSource(num_classes)
+        elif not use_queue:
+            self.memory = CurrentSource(num_classes)
+        else:
+            kind = QueuedSource if split_target else QueuedSourceOfAllClasses
+            dtype = getattr(torch, queue_dtype)
+            self.memory = kind(num_classes, self.taps, queue_size, dtype, enqueue_limit)
+        # Their place in a checkpoint: queues.<tap>.*, means.<tap>.*, warmup.*
+        self.queues, self.means = self.memory.queues, nn.ModuleDict()
+        if centering:
+            for name, tap in self.taps.items():
+                self.means[name] = FeatureMean(tap.channels)
         self.warmup = Warmup(warmup_iters) if warmup_iters else None
+
+    def _require_no_queue_is_needed(self, class_wise: bool) -> None:
+        """Refuse options that need the queues, where there are none."""
+        cure = "use_queue=True and class_wise=True"
+        if self.repulsion_weight:
+            raise ValueError(
+                f"ClassWiseCosineLoss: repulsion_weight={self.repulsion_weight} needs "
+                f"the queues of the other classes: {cure}"
+            )
+        if not self.split_target:
+            raise ValueError(
+                f"ClassWiseCosineLoss: split_target=False needs the queues of all "
+                f"classes: {cure}; class_wise=False alone splits neither domain"
+            )
+        if self.min_confidence and not class_wise:
+            raise ValueError(
+                f"ClassWiseCosineLoss: min_confidence={self.min_confidence} needs "
+                "class_wise=True: without, no pixel's class is asked for"
+            )
+
+    def _require_positive_thresholds(self) -> None:
+        """Refuse a threshold that the empty rows of a queue exceed."""
+        for name, tap in self.taps.items():
+            if tap.threshold < 0:
+                raise ValueError(
+                    f"taps.{name}.threshold={tap.threshold}: split_target=False "
+                    "compares with the whole queue, whose empty rows have similarity "
+                    "0; choose a threshold in [0, 1]"
+                )
+
+    @property
+    def feature_paths(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Tap paths that the segmentor records."""
+        return tuple(tap.feature for tap in self.taps.values())
+
+    @torch.no_grad()
+    def on_source(self, domain: DomainBatch) -> dict[str, Tensor]:
+        """Remember the source features (process A, eq. 6).
+
+        Args:
+            domain: The source images with ground truth.
+
+        Returns:
+            ``queue_fill``, the mean fill of the queues, in [0, 1].
+        """
+        predictions = domain.logits.argmax(dim=1)
+        for name, tap in self.taps.items():
+            feature = self.feature(name, domain, update_mean=True)
+            labels = correct_source(domain, predictions, tap, feature)
+            self.memory.remember(name, feature, labels, domain)
+        fills = [fill.mean() for fill in self._fills().values()]
+        return {"queue_fill": torch.stack(fills).mean()} if fills else {}
 
     def on_target(self, domain: DomainBatch) -> dict[str, Tensor]:
         """Return the loss on the target features (process B, eq. 7 to 10).
@@ -171,7 +243,9 @@ class ClassWiseCosineLoss(SourceMemory):
             feature = self.feature(name, domain)
             labels = split_target(domain, predictions, tap, feature)
             results = [
-                self._image_loss(name, i, rows, labels[i])
+                self.memory.compare(
+                    name, i, rows, labels[i].flatten(), tap, self.reduction, self.top_k
+                )
                 for i, rows in enumerate(map_rows(feature))
             ]
             losses += [loss for loss, _ in results]
@@ -180,7 +254,7 @@ class ClassWiseCosineLoss(SourceMemory):
             pairs = torch.stack([stats.pairs.sum() for _, stats in results]).sum()
             chosen = torch.stack([stats.selected.sum() for _, stats in results]).sum()
             shares[f"selected_{name}"] = chosen / pairs.clamp(min=1)
-        self._current.clear()
+        self.memory.end_step()
         logs = {"loss": self.loss_weight * torch.stack(losses).mean()}
         if repelled:
             repulsion = self.repulsion_weight * torch.stack(repelled).mean()
@@ -191,6 +265,18 @@ class ClassWiseCosineLoss(SourceMemory):
             logs["warmup"] = factor
         logs["selected"] = torch.stack(list(shares.values())).mean()
         return {**logs, **shares} if len(shares) > 1 else logs
+
+    def report(self) -> dict[str, Tensor]:
+        """Return figures of each class's queue, (C,) each.
+
+        Returns:
+            Per tap its fill, in [0, 1], and the mean age of its features, in pushes
+            (source images of each process).
+        """
+        figures = {f"queue_fill_{name}": fill for name, fill in self._fills().items()}
+        for name in self.queues:
+            figures[f"queue_age_{name}"] = self.queue(name).ages()
+        return figures
 
     @torch.no_grad()
     def diagnose(self, domain: DomainBatch, truth: Tensor) -> dict[str, MatchCounts]:
@@ -219,6 +305,28 @@ class ClassWiseCosineLoss(SourceMemory):
             )
         return found
 
+    def queue(self, name: str) -> ClassFeatureQueue:
+        """Return a tap's queue; there is none with use_queue or class_wise off."""
+        return self.memory.queue(name)
+
+    def feature(
+        self, name: str, domain: DomainBatch, update_mean: bool = False
+    ) -> Tensor:
+        """Return a tap's map (B, K, h, w), centered if features are."""
+        tap = self.taps[name]
+        feature = tap.checked(domain.features[tap.feature], name)
+        if name not in self.means:
+            return feature
+        mean = self.means[name]
+        assert isinstance(mean, FeatureMean)  # what __init__ has put there
+        if update_mean:
+            mean.update(feature)
+        return mean.center(feature)
+
+    def _fills(self) -> dict[str, Tensor]:
+        queues = {name: self.queue(name) for name in self.queues}
+        return {name: queue.counts / queue.capacity for name, queue in queues.items()}
+
     def _predictions(self, domain: DomainBatch) -> Tensor:
         logits = domain.logits.detach()
         return confident_predictions(logits, self.min_confidence, domain.ignore_index)
@@ -231,45 +339,3 @@ class ClassWiseCosineLoss(SourceMemory):
             class_repulsion_loss(rows, label.flatten(), means, counts > 0, margin)
             for rows, label in zip(map_rows(feature), labels, strict=True)
         ]
-
-    def _image_loss(
-        self, name: str, image: int, rows: Tensor, labels: Tensor
-    ) -> tuple[Tensor, MatchStatistics]:
-        """Return eq. 10 of one target image, unweighted, and what was matched."""
-        threshold = self.taps[name].threshold
-        labels = labels.flatten()
-        if not self.split_target:
-            return cosine_loss_to_all_classes(
-                rows,
-                labels,
-                *self.queue(name).as_tensors(),
-                threshold,
-                self.reduction,
-                top_k=self.top_k,
-            )
-        if self.use_queue:
-            queue, counts = self.queue(name).as_tensors()
-            return class_wise_cosine_loss_with_statistics(
-                rows,
-                labels,
-                queue,
-                counts,
-                threshold,
-                self.reduction,
-                queue_is_normalized=True,
-                top_k=self.top_k,
-            )
-        if name not in self._current:
-            raise ValueError(
-                "the cosine loss without a queue needs on_source before on_target"
-            )
-        if not self.class_wise:
-            labels = torch.zeros_like(labels)
-        return class_wise_cosine_loss_from_blocks(
-            rows,
-            labels,
-            self._current[name][image],
-            threshold,
-            self.reduction,
-            top_k=self.top_k,
-        )

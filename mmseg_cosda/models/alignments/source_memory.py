@@ -1,131 +1,82 @@
-"""What the cosine loss remembers of the source domain (process A)."""
+"""What the cosine loss compares target features with: one object per mode."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import torch
-from mmengine.dist import get_rank
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from mmseg_cosda.engine.distributed import gather_rows
 from mmseg_cosda.models.alignments.base import DomainBatch
-from mmseg_cosda.models.alignments.cosine_taps import CosineTap
-from mmseg_cosda.models.alignments.domain_rows import map_rows, unit_blocks, unit_rows
-from mmseg_cosda.models.alignments.feature_mean import FeatureMean
-from mmseg_cosda.models.functional import split_source
+from mmseg_cosda.models.alignments.cosine_tap import CosineTap, map_rows
+from mmseg_cosda.models.alignments.gather import gather_rows
+from mmseg_cosda.models.alignments.unsplit_target import cosine_loss_to_all_classes
+from mmseg_cosda.models.functional import (
+    MatchStatistics,
+    class_wise_cosine_loss_from_blocks,
+    class_wise_cosine_loss_with_statistics,
+)
 from mmseg_cosda.models.memory import ClassFeatureQueue, random_subset
 from mmseg_cosda.randomness import derive_seed
 
 
-class SourceMemory(nn.Module):
-    """Source features of each tap: queues, or the current images' where there are none.
+class SourceMemory(ABC):
+    """Source features of each tap, as the target's are compared with them.
 
     Args:
         num_classes: C.
-        taps: The feature maps by name.
-        queue_size: Features kept per class.
-        use_queue: Whether there are queues.
-        class_wise: Whether features are split by class; without, there is no queue.
-        enqueue_limit: At most so many random features per class and image enter, None
-            for all.
-        queue_dtype: Of the queues' storage.
-        centering: Whether features are centred by the source's running mean.
     """
 
-    def __init__(
-        self,
-        num_classes: int,
-        taps: Mapping[str, CosineTap],
-        queue_size: int,
-        use_queue: bool,
-        class_wise: bool,
-        enqueue_limit: int | None,
-        queue_dtype: torch.dtype,
-        centering: bool,
-    ) -> None:
-        super().__init__()
+    def __init__(self, num_classes: int) -> None:
         self.num_classes = num_classes
-        self.taps = taps
-        self.class_wise = class_wise
-        self.use_queue = use_queue and class_wise
-        self.enqueue_limit = enqueue_limit
-        # What is off has no buffers: checkpoints carry what is used alone.
-        self.queues, self.means = nn.ModuleDict(), nn.ModuleDict()
-        for name, tap in self.taps.items():
-            if self.use_queue:
-                self.queues[name] = ClassFeatureQueue(
-                    num_classes, queue_size, tap.channels, queue_dtype
-                )
-            if centering:
-                self.means[name] = FeatureMean(tap.channels)
-        # Blocks of the current source images, by tap: what the queue replaces.
-        self._current: dict[str, list[list[Tensor]]] = {}
+        # By tap. What is off has no buffers: checkpoints carry what is used alone.
+        self.queues = nn.ModuleDict()
 
-    @property
-    def feature_paths(self) -> tuple[str, ...]:
-        """Tap paths that the segmentor records."""
-        return tuple(tap.feature for tap in self.taps.values())
-
-    @torch.no_grad()
-    def on_source(self, domain: DomainBatch) -> dict[str, Tensor]:
-        """Remember the source features (process A, eq. 6).
+    @abstractmethod
+    def remember(
+        self, name: str, feature: Tensor, labels: Tensor, domain: DomainBatch
+    ) -> None:
+        """Take in the source images of a step (process A, eq. 6).
 
         Args:
-            domain: The source images with ground truth.
+            name: The tap.
+            feature: Its map, (B, K, h, w).
+            labels: The class of each correctly classified pixel, (B, h, w); pixels
+                outside [0, C) are left out.
+            domain: The images that the map is of.
+        """
+
+    @abstractmethod
+    def compare(
+        self,
+        name: str,
+        image: int,
+        features: Tensor,
+        labels: Tensor,
+        tap: CosineTap,
+        reduction: str,
+        top_k: int | None,
+    ) -> tuple[Tensor, MatchStatistics]:
+        """Return eq. 10 of one target image, and what was matched.
+
+        Args:
+            name: The tap.
+            image: Index of the image in its batch.
+            features: T, (N, K), with graph.
+            labels: The class of each row, (N,).
+            tap: For its T_cos.
+            reduction: "mean" or "sum" over the selected pairs of a class.
+            top_k: At most this many pairs of each row; None for all.
 
         Returns:
-            The mean fill of the queues, in [0, 1].
+            The loss, unweighted, and the statistics.
         """
-        if domain.labels is None:
-            raise ValueError("the cosine loss needs ground truth on the source")
-        predictions = domain.logits.argmax(dim=1)
-        for name, tap in self.taps.items():
-            feature = self.feature(name, domain, update_mean=True)
-            labels = split_source(
-                tap.resize(predictions, feature, domain.ignore_index),
-                tap.resize(domain.labels, feature, domain.ignore_index),
-                domain.ignore_index,
-            )
-            if self.use_queue:
-                self._enqueue(name, feature, labels, domain.step_seed)
-            else:
-                self._current[name] = [
-                    unit_blocks(each, label, self.num_classes)
-                    if self.class_wise
-                    else [unit_rows(each)]
-                    for each, label in zip(feature, labels, strict=True)
-                ]
-        if not self.use_queue:
-            return {}
-        fills = [fill.mean() for fill in self._fills().values()]
-        return {"queue_fill": torch.stack(fills).mean()}
 
-    def report(self) -> dict[str, Tensor]:
-        """Return figures of each class's queue, (C,) each.
-
-        Returns:
-            Per tap its fill, in [0, 1], and the mean age of its features, in pushes
-            (source images of each process).
-        """
-        figures = {f"queue_fill_{name}": fill for name, fill in self._fills().items()}
-        for name in self.queues:
-            figures[f"queue_age_{name}"] = self.queue(name).ages()
-        return figures
-
-    def feature(
-        self, name: str, domain: DomainBatch, update_mean: bool = False
-    ) -> Tensor:
-        """Return a tap's map (B, K, h, w), centred if features are."""
-        tap = self.taps[name]
-        feature = tap.checked(domain.features[tap.feature], name)
-        if name not in self.means:
-            return feature
-        mean = self.means[name]
-        assert isinstance(mean, FeatureMean)  # what __init__ has put there
-        if update_mean:
-            mean.update(feature)
-        return mean.centre(feature)
+    @abstractmethod
+    def end_step(self) -> None:
+        """Drop what belongs to this step's source images alone."""
 
     def queue(self, name: str) -> ClassFeatureQueue:
         """Return a tap's queue."""
@@ -133,21 +84,178 @@ class SourceMemory(nn.Module):
         assert isinstance(queue, ClassFeatureQueue)  # what __init__ has put there
         return queue
 
-    def _fills(self) -> dict[str, Tensor]:
-        queues = {name: self.queue(name) for name in self.queues}
-        return {name: queue.counts / queue.capacity for name, queue in queues.items()}
 
-    def _enqueue(
-        self, name: str, feature: Tensor, labels: Tensor, step_seed: int
+class QueuedSource(SourceMemory):
+    """The dictionary D: a queue per class with the newest source features.
+
+    Args:
+        num_classes: C.
+        taps: The feature maps by name.
+        capacity: Features kept per class.
+        dtype: Of the queues' storage.
+        limit: At most this many random features per class and image enter, None for
+            all.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        taps: Mapping[str, CosineTap],
+        capacity: int,
+        dtype: torch.dtype,
+        limit: int | None,
     ) -> None:
-        """Enqueue the images of all ranks in order, the same on each rank."""
-        first = get_rank() * len(feature)
+        super().__init__(num_classes)
+        self.limit = limit
+        for name, tap in taps.items():
+            self.queues[name] = ClassFeatureQueue(
+                num_classes, capacity, tap.channels, dtype
+            )
+
+    def remember(
+        self, name: str, feature: Tensor, labels: Tensor, domain: DomainBatch
+    ) -> None:
+        """Enqueue the images of all processes in order, the same on each."""
         for index, rows in enumerate(map_rows(feature)):
             label = labels[index].flatten()
-            if self.enqueue_limit is not None:
+            if self.limit is not None:
                 generator = torch.Generator(feature.device)
-                generator.manual_seed(derive_seed(step_seed, first + index))
-                label = random_subset(
-                    label, self.num_classes, self.enqueue_limit, generator
-                )
+                image = domain.first_image + index
+                generator.manual_seed(derive_seed(domain.step_seed, image))
+                label = random_subset(label, self.num_classes, self.limit, generator)
             self.queue(name).enqueue(*gather_rows(rows, label, self.num_classes))
+
+    def compare(
+        self,
+        name: str,
+        image: int,
+        features: Tensor,
+        labels: Tensor,
+        tap: CosineTap,
+        reduction: str,
+        top_k: int | None,
+    ) -> tuple[Tensor, MatchStatistics]:
+        """Compare each row with the queue of its class."""
+        return class_wise_cosine_loss_with_statistics(
+            features,
+            labels,
+            *self.queue(name).as_tensors(),
+            tap.threshold,
+            reduction,
+            queue_is_normalized=True,
+            top_k=top_k,
+        )
+
+    def end_step(self) -> None:
+        """Keep everything: the queues outlive the step."""
+
+
+class QueuedSourceOfAllClasses(QueuedSource):
+    """The dictionary D, of which each target feature sees the queues of all classes."""
+
+    def compare(
+        self,
+        name: str,
+        image: int,
+        features: Tensor,
+        labels: Tensor,
+        tap: CosineTap,
+        reduction: str,
+        top_k: int | None,
+    ) -> tuple[Tensor, MatchStatistics]:
+        """Compare each row with all queues."""
+        return cosine_loss_to_all_classes(
+            features,
+            labels,
+            *self.queue(name).as_tensors(),
+            tap.threshold,
+            reduction,
+            top_k=top_k,
+        )
+
+
+class CurrentSource(SourceMemory):
+    """No dictionary: target image i meets source image i of the same step alone.
+
+    Args:
+        num_classes: C.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(num_classes)
+        # By tap, for each image (Q_c, K) of unit norm for each class.
+        self._blocks: dict[str, list[list[Tensor]]] = {}
+
+    def remember(
+        self, name: str, feature: Tensor, labels: Tensor, domain: DomainBatch
+    ) -> None:
+        """Keep the step's images, split by class."""
+        self._blocks[name] = [
+            _split(_unit_rows(each), label.flatten(), self.num_classes)
+            for each, label in zip(feature, labels, strict=True)
+        ]
+
+    def compare(
+        self,
+        name: str,
+        image: int,
+        features: Tensor,
+        labels: Tensor,
+        tap: CosineTap,
+        reduction: str,
+        top_k: int | None,
+    ) -> tuple[Tensor, MatchStatistics]:
+        """Compare each row with the source image's features of its class.
+
+        Raises:
+            ValueError: If the step's source images have not been seen.
+        """
+        if name not in self._blocks:
+            raise ValueError(
+                "the cosine loss without a queue needs on_source before on_target"
+            )
+        return class_wise_cosine_loss_from_blocks(
+            features,
+            labels,
+            self._blocks[name][image],
+            tap.threshold,
+            reduction,
+            top_k=top_k,
+        )
+
+    def end_step(self) -> None:
+        """Drop the step's images."""
+        self._blocks.clear()
+
+
+class UnsplitCurrentSource(CurrentSource):
+    """Neither dictionary nor classes: all of source image i meet all of target i."""
+
+    def remember(
+        self, name: str, feature: Tensor, labels: Tensor, domain: DomainBatch
+    ) -> None:
+        """Keep the step's images, each as one class."""
+        self._blocks[name] = [[_unit_rows(each)] for each in feature]
+
+    def compare(
+        self,
+        name: str,
+        image: int,
+        features: Tensor,
+        labels: Tensor,
+        tap: CosineTap,
+        reduction: str,
+        top_k: int | None,
+    ) -> tuple[Tensor, MatchStatistics]:
+        """Compare each row, of whatever class, with all of the source image's."""
+        one_class = torch.zeros_like(labels)
+        return super().compare(name, image, features, one_class, tap, reduction, top_k)
+
+
+def _unit_rows(feature: Tensor) -> Tensor:
+    """Return one image's features (K, h, w) as rows (h * w, K) of unit norm."""
+    return F.normalize(map_rows(feature[None])[0].float(), dim=1)
+
+
+def _split(rows: Tensor, labels: Tensor, num_classes: int) -> list[Tensor]:
+    return [rows[labels == c] for c in range(num_classes)]

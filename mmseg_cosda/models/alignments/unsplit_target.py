@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
-from mmseg_cosda.models.alignments.cosine_taps import CosineTap
 from mmseg_cosda.models.functional import (
     MatchStatistics,
     class_wise_cosine_loss_with_statistics,
 )
-
-
-def require_positive_thresholds(taps: Mapping[str, CosineTap]) -> None:
-    """Refuse a threshold that the empty rows of a queue exceed.
-
-    Raises:
-        ValueError: If a T_cos is negative.
-    """
-    for name, tap in taps.items():
-        if tap.threshold < 0:
-            raise ValueError(
-                f"taps.{name}.threshold={tap.threshold}: split_target=False compares "
-                "with the whole queue, whose empty rows have similarity 0; choose a "
-                "threshold in [0, 1]"
-            )
 
 
 def cosine_loss_to_all_classes(
@@ -57,7 +39,7 @@ def cosine_loss_to_all_classes(
         counts: Valid rows of each class, (C,) integers.
         threshold: T_cos in [0, 1].
         reduction: "mean" or "sum" over the selected pairs.
-        top_k: At most so many pairs of each row, the most similar; None for all.
+        top_k: At most this many pairs of each row, the most similar; None for all.
 
     Returns:
         The loss, a scalar, and the statistics, (1,) each, which count valid rows alone.

@@ -58,8 +58,7 @@ def diagnose(
     truth = stack_labels(batch["data_samples"], "diagnosed")
     if truth is None:
         raise ValueError("the diagnosed images have no ground truth")
-    aligners = {k: x for k, x in model.alignments.items() if hasattr(x, "diagnose")}
-    paths = [path for each in aligners.values() for path in each.feature_paths]
+    paths = [path for x in model.alignments.values() for path in x.feature_paths]
     with record_taps(model, [feature, *paths]) as features:
         logits = model.decode_head(model.extract_feat(inputs))
     domain = DomainBatch(
@@ -76,7 +75,7 @@ def diagnose(
     sums = unit_sums(rows, labels.flatten(), model.num_classes)
     matches = {
         f"{name}.{key}": counts
-        for name, each in aligners.items()
+        for name, each in model.alignments.items()
         for key, counts in each.diagnose(domain, truth).items()
     }
     return Diagnosis(UnitSums(*(x.cpu() for x in sums)), matches)

@@ -92,11 +92,6 @@ def _criteria(head: Any) -> list[Any]:
     return list(head.loss_decode) if several else [head.loss_decode]
 
 
-def prefix(name: str, losses: Losses) -> Losses:
-    """Return the losses under names that a part of the model leads."""
-    return {f"{name}.{key}": value for key, value in losses.items()}
-
-
 def stack_labels(samples: list[Any], name: str) -> Tensor | None:
     """Return a domain's labels, (B, H, W) int64, None if it has none."""
     labelled = ["gt_sem_seg" in sample for sample in samples]

@@ -10,7 +10,8 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
 from torch import nn
 
-from mmseg_cosda.models.alignments.base import Alignment
+from mmseg_cosda.models.alignments.base import BaseAlignment
+from mmseg_cosda.models.phases.base import Phase
 from mmseg_cosda.models.taps import check_taps
 
 
@@ -35,15 +36,61 @@ def build_alignments(
             continue
         place = f"model.alignments.{name}"
         module: Any = MODELS.build(with_num_classes(config, model))
-        is_alignment: bool = isinstance(module, Alignment)
-        if not is_alignment:
+        if not isinstance(module, BaseAlignment):
             raise ValueError(
-                f"{place}: {type(module).__name__} is no alignment; it needs "
-                "feature_paths, on_source and on_target"
+                f"{place}: {type(module).__name__} is no alignment; derive it from "
+                "mmseg_cosda.models.alignments.BaseAlignment"
             )
         check_taps(model, module.feature_paths, place)
         alignments[name] = module
     return alignments
+
+
+# An iteration's phases, in their order: first what makes the source's features, then
+# what compares the target's with them.
+DEFAULT_PHASES: Mapping[str, Mapping[str, Any]] = {
+    "source": {"type": "SourcePhase"},
+    "target": {"type": "TargetPhase"},
+}
+
+
+def build_phases(configs: Mapping[str, dict[str, Any] | None]) -> dict[str, Phase]:
+    """Build the named phases of an iteration.
+
+    Args:
+        configs: Config of each phase by name, over the default's; None removes one.
+
+    Returns:
+        The phases by name: the default's order, then that of ``configs``.
+
+    Raises:
+        ValueError: If an entry is no phase, or nothing is left.
+
+    Examples:
+        >>> list(build_phases({})), list(build_phases({"target": None}))
+        (['source', 'target'], ['source'])
+    """
+    phases: dict[str, Phase] = {}
+    for name in dict.fromkeys([*DEFAULT_PHASES, *configs]):
+        config = configs.get(name, {})
+        if config is None:
+            continue
+        config = {**DEFAULT_PHASES.get(name, {}), **config}
+        if "type" not in config:
+            raise ValueError(
+                f"model.phases.{name}={config}: name its type, such as "
+                f"'SourcePhase', or None to leave it out"
+            )
+        phase: Any = MODELS.build(config)
+        if not isinstance(phase, Phase):
+            raise ValueError(
+                f"model.phases.{name}: {type(phase).__name__} is no phase; derive it "
+                "from mmseg_cosda.models.phases.Phase"
+            )
+        phases[name] = phase
+    if not phases:
+        raise ValueError("model.phases: every phase is None, nothing would train")
+    return phases
 
 
 def with_num_classes(config: Mapping[str, Any], model: Any) -> dict[str, Any]:

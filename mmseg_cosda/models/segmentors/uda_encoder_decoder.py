@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,27 +11,27 @@ from mmseg.models import EncoderDecoder
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmseg_cosda.engine.phases import Phase, current_step_seed, train_on_phases
 from mmseg_cosda.models.alignments.base import DomainBatch
+from mmseg_cosda.models.phases import Losses, Step, make_step, train_on_phases
+from mmseg_cosda.models.phases.base import with_prefix
 from mmseg_cosda.models.segmentors.compiled_forward import (
     compile_backend,
     compile_forward,
 )
 from mmseg_cosda.models.segmentors.diagnosis import Diagnosis, diagnose
-from mmseg_cosda.models.segmentors.head_losses import (
-    Losses,
-    per_image_losses,
-    prefix,
-    stack_labels,
+from mmseg_cosda.models.segmentors.head_losses import per_image_losses, stack_labels
+from mmseg_cosda.models.segmentors.parts import (
+    build_alignments,
+    build_phases,
+    check_heads,
 )
-from mmseg_cosda.models.segmentors.parts import build_alignments, check_heads
 from mmseg_cosda.models.taps import record_taps
 from mmseg_cosda.randomness import derive_seed
 
 
 @MODELS.register_module()
 class UDAEncoderDecoder(EncoderDecoder):
-    r"""An ``EncoderDecoder`` with a source and a target phase in each iteration.
+    r"""An ``EncoderDecoder`` that trains in phases, by default source, then target.
 
     .. math::
         L = L^S_{seg}(x^s) + L^T_{seg}(x^t) + \sum_a L_a(x^s, x^t)
@@ -43,13 +42,14 @@ class UDAEncoderDecoder(EncoderDecoder):
 
     .. code:: text
 
-        train_step: phases() -> for each: losses -> backward; then one optimizer step
-        source phase: extract_feat -> decode_head -> loss_by_feat, on_source of each
-        target phase: the same with pseudo-labels, on_target of each
+        train_step: for each of phases: losses() -> backward; then one optimizer step
+        SourcePhase: run() on the source, on_source of each alignment
+        TargetPhase: run() on the target, on_target of each alignment
+        run: extract_feat -> decode_head -> loss_by_feat where there are labels
         loss: the sum of all phases in one call
         predict: the host's, untouched
 
-    Only one domain's graph is alive at a time. Without alignments and pseudo-labels
+    Only one phase's graph is alive at a time. Without alignments and pseudo-labels
     the target is not forwarded: that is source-only training. Losses are computed
     per image and averaged over the batch, so that N processes with one image equal
     one process with N images.
@@ -67,6 +67,9 @@ class UDAEncoderDecoder(EncoderDecoder):
         alignments: Named alignments, such as ``dict(cosine=dict(type=
             "ClassWiseCosineLoss", ...))``; None removes an inherited one. The names
             lead their checkpoint keys and log keys.
+        phases: Named phases of an iteration, in this order behind the default's,
+            ``dict(source=dict(type="SourcePhase"), target=dict(type="TargetPhase"))``;
+            an entry of a default's name changes values of it, None removes it.
         target_bn: Whether the target is forwarded, without any loss, when nothing
             else asks for it: the control for nets with live BatchNorm statistics.
         channels_last: Whether images, maps and convolutions have their channels
@@ -77,9 +80,9 @@ class UDAEncoderDecoder(EncoderDecoder):
             then name the backbone's outputs, not its inner modules.
 
     Raises:
-        ValueError: If an alignment is not one, a tap names no module, a head
-            computes its loss otherwise than by ``forward`` and ``loss_by_feat``, or
-            an option is not one of its choices.
+        ValueError: If an alignment or a phase is not one, a tap names no module, a
+            head computes its loss otherwise than by ``forward`` and
+            ``loss_by_feat``, or an option is not one of its choices.
 
     Source: "Maximizing Cosine Similarity Between Spatial Features for Unsupervised
     Domain Adaptation in Semantic Segmentation", section 3.
@@ -97,6 +100,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         pretrained: str | None = None,
         init_cfg: dict[str, Any] | None = None,
         alignments: dict[str, dict[str, Any] | None] | None = None,
+        phases: dict[str, dict[str, Any] | None] | None = None,
         target_bn: bool = False,
         channels_last: bool = False,
         compile_backbone: bool | str = False,
@@ -115,6 +119,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         self.target_bn = target_bn
         check_heads(self._heads)
         self.alignments = build_alignments(self, alignments or {})
+        self.phases = build_phases(phases or {})
         self.channels_last = channels_last
         if channels_last:
             self.to(memory_format=torch.channels_last)
@@ -134,64 +139,9 @@ class UDAEncoderDecoder(EncoderDecoder):
                 heads["aux"] = auxiliary
         return heads
 
-    def _aligners(self) -> list[tuple[str, Any]]:
-        """The alignments by name, in the order of the config."""
-        return list(self.alignments.items())
-
     def _tap_paths(self) -> list[str]:
-        return [path for _, each in self._aligners() for path in each.feature_paths]
-
-    def phases(
-        self, inputs: dict[str, Tensor], data_samples: dict[str, list[Any]]
-    ) -> Iterator[Phase]:
-        """Yield the phases of one iteration, source first.
-
-        Args:
-            inputs: By domain, (B, 3, H, W) float32.
-            data_samples: By domain, the host's ``SegDataSample`` of each image.
-
-        Yields:
-            The phases; each must be run before the next is asked for.
-        """
-        if not isinstance(inputs, dict) or set(inputs) != {"source", "target"}:
-            raise ValueError(
-                "UDAEncoderDecoder trains on batches by domain; use DomainPairDataset "
-                "as train_dataloader.dataset and UDADataPreprocessor as "
-                "model.data_preprocessor"
-            )
-        for name in ("source", "target"):
-            run = getattr(self, f"_{name}_losses")
-            if name == "source" or self._needs_target(data_samples["target"]):
-                yield Phase(name, partial(run, inputs[name], data_samples[name]))
-
-    def _needs_target(self, samples: list[Any]) -> bool:
-        labelled = any("gt_sem_seg" in sample for sample in samples)
-        return labelled or bool(self.alignments) or self.target_bn
-
-    def _source_losses(self, inputs: Tensor, samples: list[Any]) -> Losses:
-        domain, losses = self._run_domain("source", inputs, samples)
-        if domain.labels is None:
-            raise ValueError(
-                "the source domain has no labels; add a label loading transform to "
-                "the pipeline of train_dataloader.dataset.source"
-            )
-        for name, alignment in self._aligners():
-            losses.update(prefix(name, alignment.on_source(domain)))
-        return losses
-
-    def _target_losses(self, inputs: Tensor, samples: list[Any]) -> Losses:
-        labelled = any("gt_sem_seg" in sample for sample in samples)
-        if not labelled and not self.alignments:
-            with torch.no_grad():  # updates BatchNorm's running statistics alone
-                self._run_domain("target", inputs, samples)
-            return {}
-        domain, losses = self._run_domain("target", inputs, samples)
-        if domain.labels is not None:
-            coverage = (domain.labels != domain.ignore_index).float().mean()
-            losses["target.coverage"] = coverage
-        for name, alignment in self._aligners():
-            losses.update(prefix(name, alignment.on_target(domain)))
-        return losses
+        alignments: Any = self.alignments.values()
+        return [path for each in alignments for path in each.feature_paths]
 
     def extract_feat(self, inputs: Tensor) -> Any:
         """Return the maps of images (B, 3, H, W), the host's ``extract_feat``."""
@@ -199,15 +149,28 @@ class UDAEncoderDecoder(EncoderDecoder):
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         return super().extract_feat(inputs)
 
-    def _run_domain(
-        self, name: str, inputs: Tensor, samples: list[Any]
+    def run(
+        self, name: str, images: Tensor, samples: list[Any], step: Step
     ) -> tuple[DomainBatch, Losses]:
-        """Forward one domain; return what alignments see and the CE losses."""
+        """Forward a domain's images; what a phase does first.
+
+        Args:
+            name: Of the domain; it leads the log keys.
+            images: (B, 3, H, W) float32.
+            samples: The ``SegDataSample`` of each, with or without labels.
+            step: The iteration's batch, for what is derived from it.
+
+        Returns:
+            What alignments see, and the heads' losses where there are labels.
+
+        Raises:
+            ValueError: If a tapped module didn't run.
+        """
         paths = self._tap_paths()
         labels = stack_labels(samples, name)
         heads = self._heads if labels is not None else {"decode": self.decode_head}
         with record_taps(self, paths) as features:
-            x = self.extract_feat(inputs)
+            x = self.extract_feat(images)
             outputs = {key: head(x) for key, head in heads.items()}
         missing = sorted(set(paths) - set(features))
         if missing:
@@ -219,15 +182,16 @@ class UDAEncoderDecoder(EncoderDecoder):
         if labels is not None:
             for key, logits in outputs.items():
                 head_losses = per_image_losses(heads[key], logits, samples)
-                losses.update(prefix(f"{name}.{key}", head_losses))
+                losses.update(with_prefix(f"{name}.{key}", head_losses))
         domain = DomainBatch(
             features=features,
             logits=outputs["decode"],
             labels=labels,
-            image_size=(inputs.shape[-2], inputs.shape[-1]),
+            image_size=(images.shape[-2], images.shape[-1]),
             align_corners=self.align_corners,
             ignore_index=self.decode_head.ignore_index,
-            step_seed=current_step_seed() or 0,
+            step_seed=step.seed or 0,
+            first_image=step.first_image,
         )
         return domain, losses
 
@@ -243,52 +207,40 @@ class UDAEncoderDecoder(EncoderDecoder):
         Returns:
             Losses and diagnostics by name.
         """
+        step = make_step(inputs, data_samples)
         losses: Losses = {}
-        for phase in self.phases(inputs, data_samples):
-            losses.update(phase.losses())
+        for phase in self.phases.values():
+            losses.update(phase.losses(self, step))
         return losses
+
+    def train_step(
+        self,
+        data: dict[str, Any],
+        optim_wrapper: Any,
+        before_step: Callable[[], None] | None = None,
+    ) -> Losses:
+        """Train on one batch of both domains, phase by phase.
+
+        Args:
+            data: A collated batch of ``DomainPairDataset``.
+            optim_wrapper: The host's optimizer wrapper.
+            before_step: Called when the gradients are complete, just before the
+                optimizer steps, to average them over processes.
+
+        Returns:
+            Losses and diagnostics to log.
+        """
+        batch = self.data_preprocessor(data, True)
+        step = make_step(batch["inputs"], batch["data_samples"])
+        if step.seed is not None:
+            # Dropout: derived, so that resuming is exact.
+            torch.manual_seed(derive_seed(step.seed, get_rank()))
+        return train_on_phases(
+            self, self.phases.values(), step, optim_wrapper, before_step
+        )
 
     def diagnose(
         self, data: dict[str, Any], feature: str, pseudo_labels: Tensor | None = None
     ) -> Diagnosis:
         """Diagnose features and matches on a labelled batch, see :func:`diagnose`."""
         return diagnose(self, data, feature, pseudo_labels)
-
-    def train_step(self, data: dict[str, Any], optim_wrapper: Any) -> Losses:
-        """Train on one batch of both domains.
-
-        Args:
-            data: A collated batch of ``DomainPairDataset``.
-            optim_wrapper: The host's optimizer wrapper.
-
-        Returns:
-            Losses and diagnostics to log.
-        """
-        return self.train_step_in(self, data, optim_wrapper)
-
-    def train_step_in(
-        self,
-        model: nn.Module,
-        data: dict[str, Any],
-        optim_wrapper: Any,
-        before_step: Any = None,
-    ) -> Losses:
-        """Train on one batch inside a (distributed) wrapper.
-
-        Args:
-            model: The wrapper, or this module.
-            data: A collated batch of ``DomainPairDataset``.
-            optim_wrapper: The host's optimizer wrapper.
-            before_step: Synchronises the gradients, see :func:`train_on_phases`.
-
-        Returns:
-            Losses and diagnostics to log.
-        """
-        seed = current_step_seed()
-        if seed is not None:
-            # Dropout: derived, so that resuming is exact.
-            torch.manual_seed(derive_seed(seed, get_rank()))
-        batch = self.data_preprocessor(data, True)
-        return train_on_phases(
-            model, self.parse_losses, self.phases(**batch), optim_wrapper, before_step
-        )

@@ -13,7 +13,7 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.optim.optimizer import amp_optimizer_wrapper
 from torch import Tensor
 
-from mmseg_cosda.models.alignments import class_wise_cosine_loss as loss_module
+from mmseg_cosda.models.alignments import source_memory as loss_module
 from mmseg_cosda.models.functional import class_wise_cosine_loss
 
 Options = dict[str, Any]

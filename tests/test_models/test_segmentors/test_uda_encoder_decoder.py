@@ -13,7 +13,7 @@ from mmseg.models import EncoderDecoder
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmseg_cosda.engine.phases import Phase, train_on_phases
+from mmseg_cosda.models.phases import Losses, Phase, Step
 
 COSINE: dict[str, Any] = dict(alignments=dict(cosine=cosine_config()))
 
@@ -22,6 +22,14 @@ def gradients(model: nn.Module) -> dict[str, Tensor]:
     return {
         n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None
     }
+
+
+@MODELS.register_module()
+class AccuracyPhase(Phase):
+    """Logs, and trains nothing."""
+
+    def losses(self, segmentor: Any, step: Step) -> Losses:
+        return {"accuracy": torch.ones(())}
 
 
 class KeepGradients(OptimWrapper):
@@ -225,9 +233,25 @@ def test_channels_that_do_not_match_are_refused() -> None:
 def test_phases_without_a_loss_are_refused() -> None:
     model = build()
     wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), 0.1))
-    phases = [Phase("source", lambda: {"accuracy": torch.ones(())})]
+    model.phases = {"accuracy": AccuracyPhase()}
     with pytest.raises(ValueError, match="no phase of this iteration has a loss"):
-        train_on_phases(model, model.parse_losses, phases, wrapper)
+        model.train_step(batch(), wrapper)
+
+
+def test_phases_run_in_order_and_a_child_adds_changes_and_removes_them() -> None:
+    assert list(build().phases) == ["source", "target"]
+    added = build(phases=dict(accuracy=dict(type="AccuracyPhase"), target=None))
+    assert list(added.phases) == ["source", "accuracy"]
+    wrapper = KeepGradients(torch.optim.SGD(added.parameters(), 0.1))
+    logs = added.train_step(batch(target_labels=True), wrapper)
+    assert logs["accuracy"] == 1
+    assert not any(key.startswith("target") for key in logs)
+    with pytest.raises(ValueError, match=r"phases\.x: ToyBackbone is no phase"):
+        build(phases=dict(x=dict(type="ToyBackbone")))
+    with pytest.raises(ValueError, match=r"phases\.x=.* name its type"):
+        build(phases=dict(x=dict(weight=1)))
+    with pytest.raises(ValueError, match="nothing would train"):
+        build(phases=dict(source=None, target=None))
 
 
 def test_alignments_and_their_discriminator_default_to_the_heads_classes() -> None:

@@ -1,11 +1,11 @@
-"""The running mean of source features that centring subtracts."""
+"""What the cosine loss carries from step to step besides its queues."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from mmseg_cosda.engine.distributed import gather_rows
+from mmseg_cosda.models.alignments.gather import gather_rows
 
 
 class FeatureMean(nn.Module):
@@ -26,7 +26,7 @@ class FeatureMean(nn.Module):
         >>> mean = FeatureMean(channels=1, momentum=0.5)
         >>> mean.update(torch.full((1, 1, 2, 2), 4.0))
         >>> mean.update(torch.full((1, 1, 2, 2), 2.0))
-        >>> mean.centre(torch.full((1, 1, 1, 1), 5.0)).item()
+        >>> mean.center(torch.full((1, 1, 1, 1), 5.0)).item()
         2.0
     """
 
@@ -57,6 +57,33 @@ class FeatureMean(nn.Module):
         self.mean.copy_(torch.where(finite, mean, self.mean))
         self.updates.add_(finite)
 
-    def centre(self, feature: Tensor) -> Tensor:
+    def center(self, feature: Tensor) -> Tensor:
         """Subtract the mean from maps (B, K, h, w), at least in float32."""
         return feature - self.mean[:, None, None]
+
+
+class Warmup(nn.Module):
+    r"""The factor min(1, i / n) of iteration i = 0, 1, ...; i is in the state dict.
+
+    Args:
+        iterations: n, iterations until the factor is 1.
+
+    Examples:
+        >>> warmup = Warmup(iterations=2)
+        >>> [warmup.advance().item() for _ in range(4)]
+        [0.0, 0.5, 1.0, 1.0]
+    """
+
+    passed: Tensor
+
+    def __init__(self, iterations: int) -> None:
+        super().__init__()
+        self.iterations = iterations
+        self.register_buffer("passed", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def advance(self) -> Tensor:
+        """Return the factor of this iteration, a scalar, and count the iteration."""
+        factor = (self.passed / self.iterations).clamp(max=1)
+        self.passed.add_(1)
+        return factor

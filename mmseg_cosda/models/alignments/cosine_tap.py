@@ -1,4 +1,4 @@
-"""Where the cosine loss takes its features, and its threshold there."""
+"""Where the cosine loss takes its features, and how their pixels get a class."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from typing import Any
 
 from torch import Tensor
 
-from mmseg_cosda.models.functional import resize_labels
+from mmseg_cosda.models.alignments.base import DomainBatch
+from mmseg_cosda.models.functional import (
+    augment_pseudo_labels,
+    resize_labels,
+    split_source,
+)
 from mmseg_cosda.models.taps import parse_tap
 
 
@@ -90,3 +95,58 @@ def build_taps(taps: Mapping[str, Mapping[str, Any]]) -> dict[str, CosineTap]:
                 f"may have label_padding ({error})"
             ) from None
     return built
+
+
+def map_rows(feature: Tensor) -> Tensor:
+    """View maps (B, K, h, w) as rows (B, h * w, K), in raster order."""
+    return feature.flatten(2).transpose(1, 2)
+
+
+def correct_source(
+    domain: DomainBatch, predictions: Tensor, tap: CosineTap, feature: Tensor
+) -> Tensor:
+    """Return the class of each correctly classified source pixel (process A, eq. 6).
+
+    Args:
+        domain: The source images, with ground truth.
+        predictions: Their predicted classes, (B, h', w').
+        tap: Where the map comes from.
+        feature: The map, (B, K, h, w).
+
+    Returns:
+        The classes, (B, h, w); the ignore index where the prediction is wrong.
+
+    Raises:
+        ValueError: If the source has no ground truth.
+    """
+    if domain.labels is None:
+        raise ValueError("the cosine loss needs ground truth on the source")
+    return split_source(
+        tap.resize(predictions, feature, domain.ignore_index),
+        tap.resize(domain.labels, feature, domain.ignore_index),
+        domain.ignore_index,
+    )
+
+
+def split_target(
+    domain: DomainBatch, predictions: Tensor, tap: CosineTap, feature: Tensor
+) -> Tensor:
+    """Return the class of each target pixel of a map (process B, eq. 7 and 8).
+
+    Args:
+        domain: The target images, with or without pseudo-labels.
+        predictions: Their predicted classes, (B, h', w').
+        tap: Where the map comes from.
+        feature: The map, (B, K, h, w).
+
+    Returns:
+        The classes, (B, h, w).
+    """
+    labels = tap.resize(predictions, feature, domain.ignore_index)
+    if domain.labels is None:
+        return labels
+    return augment_pseudo_labels(
+        tap.resize(domain.labels, feature, domain.ignore_index),
+        labels,
+        domain.ignore_index,
+    )
