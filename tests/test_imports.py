@@ -44,6 +44,16 @@ def test_the_maths_imports_torch_alone(module: str) -> None:
     assert foreign == set()
 
 
+@pytest.mark.parametrize("pattern", ["functional.py", "fused/*.py"])
+def test_the_kernel_knows_nothing_else_of_ours(pattern: str) -> None:
+    paths = sorted((PACKAGE / "models").glob(pattern))
+    assert paths
+    for path in paths:
+        for name in imports(path):
+            ours = name.startswith("mmseg_cosda.models.fused.")
+            assert ours or name.split(".")[0] == "torch", f"{path}: {name}"
+
+
 def test_the_memory_knows_no_loss() -> None:
     reached = closure("mmseg_cosda.models.memory")
     assert not any(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmseg_cosda.models.pair_choice import choose_pairs, limits
+from mmseg_cosda.models.fused.primitives import choose_pairs, limits
 
 _CHUNK_ROWS = 512  # target features whose similarities to a whole queue are held
 

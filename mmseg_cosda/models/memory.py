@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmseg_cosda.models.class_order import sort_by_class, take_rows
+from mmseg_cosda.models.fused.primitives import sort_by_class, take_rows
 
 # Of the rows written at once on a CPU: 1 MiB in float32, which a cache holds.
 _PUSH_ELEMENTS = 2**18
@@ -126,7 +126,7 @@ class ClassFeatureQueue(nn.Module):
                 oldest first. Rows of a map (K, h, w) may come as the view
                 ``map.flatten(1).t()``.
             labels: Class of each row, (N,) integers; rows outside [0, C) are ignored.
-            limit: At most so many random features of each class enter, in their
+            limit: At most this many random features of each class enter, in their
                 order; None, the paper's, enqueues all.
             generator: The source of that choice, on the features' device; None for
                 torch's own.

@@ -10,27 +10,14 @@ from helpers import option_references
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmseg_cosda.models import one_pass, tiles
 from mmseg_cosda.models.functional import (
     class_wise_cosine_loss,
     class_wise_cosine_loss_from_blocks,
     class_wise_cosine_loss_with_statistics,
 )
-from mmseg_cosda.models.pair_choice import choose_pairs
 
 C, Q, K, N = 4, 7, 5, 23
 IGNORE = 255
-
-
-@pytest.fixture(params=["segments", "small-segments", "tiles", "small-tiles"])
-def sync_free(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Each path, with its usual chunks and with chunks that split toy sizes."""
-    if request.param.startswith("small"):
-        monkeypatch.setattr(one_pass, "_CHUNK_ROWS", 3)
-        monkeypatch.setattr(one_pass, "_BLOCK_ROWS", 2)
-        monkeypatch.setattr(tiles, "_TILE_ROWS", 3)
-        monkeypatch.setattr(tiles, "_TILE_BYTES", 2 * Q * K * 8)
-    return bool(request.param.endswith("tiles"))
 
 
 def problem(
@@ -121,17 +108,6 @@ def test_of_equal_pairs_the_first_count(sync_free: bool) -> None:
     assert loss.item() == pytest.approx(0.8)
     assert features.grad is not None
     assert features.grad[0].tolist() == pytest.approx([0, -0.8, -0.8, 0])
-
-
-def test_at_most_k_of_a_row_whatever_ties() -> None:
-    generator = torch.Generator().manual_seed(0)
-    M = torch.randint(4, (50, 9), generator=generator) / 4  # many ties
-    for k in (1, 2, 5, 9):
-        for threshold in (-1.0, 0.25, 0.9):
-            chosen = choose_pairs(M, threshold, k)
-            for row, kept in zip(M.tolist(), chosen, strict=True):
-                expected = sorted(option_references.most_similar(row, threshold, k))
-                assert kept.nonzero().flatten().tolist() == expected
 
 
 def test_a_k_that_leaves_nothing_out_changes_no_bit(sync_free: bool) -> None:

@@ -1,13 +1,19 @@
-"""What the cosine loss's tensors must look like; imports torch alone."""
+"""What the cosine loss's inputs must look like."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 
 def check_features(
-    features: Tensor, labels: Tensor, threshold: float, reduction: str
+    features: Tensor,
+    labels: Tensor,
+    threshold: float,
+    reduction: str,
+    top_k: int | None,
 ) -> None:
     """Raise a ``ValueError`` unless rows, classes and options are as documented."""
     if features.ndim != 2 or not features.is_floating_point():
@@ -28,10 +34,6 @@ def check_features(
         )
     if reduction not in ("mean", "sum"):
         raise ValueError(f"reduction={reduction!r}, choose 'mean' or 'sum'")
-
-
-def check_top_k(top_k: int | None) -> None:
-    """Raise a ``ValueError`` unless top_k is a positive integer or None."""
     if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
         raise ValueError(
             f"top_k={top_k!r} must be a positive integer, or None for all pairs"
@@ -52,3 +54,15 @@ def check_queue(features: Tensor, queue: Tensor, counts: Tensor) -> None:
             f"counts of shape {tuple(counts.shape)} and {counts.dtype}: expected "
             f"integers ({len(queue)},), one for each class"
         )
+
+
+def check_blocks(features: Tensor, blocks: Sequence[Tensor]) -> None:
+    """Raise a ``ValueError`` unless each block (Q_c, K) fits the features (N, K)."""
+    if not blocks:
+        raise ValueError("blocks is empty: give one (Q_c, K) tensor per class")
+    for c, block in enumerate(blocks):
+        if block.ndim != 2 or block.shape[1] != features.shape[1]:
+            raise ValueError(
+                f"blocks[{c}] has shape {tuple(block.shape)}, expected (Q_c, "
+                f"{features.shape[1]}), the channels of features"
+            )

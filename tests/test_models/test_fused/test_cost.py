@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmseg_cosda.benchmark.measure import peak_extra_mib
-from mmseg_cosda.models import tiles
 from mmseg_cosda.models.functional import class_wise_cosine_loss_with_statistics
+from mmseg_cosda.models.fused import tiles
 
 
 def test_tiles_never_wait_for_the_device() -> None:

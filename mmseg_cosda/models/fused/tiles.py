@@ -1,14 +1,20 @@
-"""The one pass over tiles of fixed size, without a host sync; imports torch alone."""
+"""The kernel that needs no host sync: tiles of fixed size."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from mmseg_cosda.models.class_order import sort_by_class, tile_by_class
-from mmseg_cosda.models.one_pass import Pass
-from mmseg_cosda.models.pair_choice import choose_pairs, limits
-from mmseg_cosda.models.unit_norm import inverse_norm, normalize_
+from mmseg_cosda.models.fused.autograd import Pass
+from mmseg_cosda.models.fused.primitives import (
+    ClassOrder,
+    choose_pairs,
+    inverse_norm,
+    limits,
+    normalize_,
+    sort_by_class,
+)
 
 _TILE_ROWS = 256  # rows of a tile, all of one class
 _TILE_BYTES = 2**28  # queue rows gathered at once
@@ -39,7 +45,7 @@ def by_tiles(
         features = features.new_zeros(1, K)
     t = features[rows.clamp(max=max(N - 1, 0))].to(dtype)  # (G, B, K)
     t = torch.where(valid[..., None], t, 0)
-    inverse_norm = normalize_(t)
+    inverse = normalize_(t)
     scale = None
     if not unit:
         scale = _row_scale(queue, counts, dtype)[owner]  # (G, Q)
@@ -61,7 +67,7 @@ def by_tiles(
         torch.sum(w, dim=2, out=chosen[part])
         torch.bmm(w, d, out=descent[part])
     s = (t * descent).sum(dim=2)
-    descent.addcmul_(t, s[..., None], value=-1).mul_(inverse_norm[..., None])
+    descent.addcmul_(t, s[..., None], value=-1).mul_(inverse[..., None])
     if threshold < 0:  # M = 0 was chosen: padded rows, and queue rows that aren't valid
         invalid = (Q - counts)[owner, None] if k is None else 0
         chosen = torch.where(valid, chosen - invalid, 0)
@@ -80,5 +86,36 @@ def _row_scale(queue: Tensor, counts: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _filled(queue: Tensor, counts: Tensor) -> Tensor:
-    """Tell which queue rows are valid, (C, Q)."""
+    """Return which queue rows are valid, (C, Q) bool."""
     return torch.arange(queue.shape[1], device=queue.device) < counts[:, None]
+
+
+def tile_by_class(order: ClassOrder, length: int) -> tuple[Tensor, Tensor]:
+    """Cut sorted rows into tiles of one class each, without a host sync.
+
+    Each class is padded to whole tiles; N // length + C tiles always suffice.
+
+    Args:
+        order: The rows; those of no class are left out.
+        length: Rows of a tile, B.
+
+    Returns:
+        The rows of each tile, (G, B) int64, N where padded, and its class, (G,).
+
+    Examples:
+        >>> order = sort_by_class(torch.tensor([1, 255, 0, 1, 1]), 2)
+        >>> tile_by_class(order, length=2)
+        (tensor([[2, 5], [0, 3], [4, 5], [5, 5]]), tensor([0, 1, 1, 1]))
+    """
+    N, C, device = len(order.rows), len(order.sizes), order.rows.device
+    padded = (order.sizes + (length - 1)) // length * length
+    ends = padded.cumsum(0)  # of each class, in padded rows
+    grid = torch.arange((N // length + C) * length, device=device).view(-1, length)
+    # Tiles behind the last class's end are padding: past its size, in its name.
+    firsts = grid[:, 0].contiguous()  # a view is copied too, with a warning
+    owner = torch.searchsorted(ends, firsts, right=True).clamp(max=C - 1)
+    shift = order.starts[:-1] - (ends - padded)
+    place = grid + shift[owner, None]
+    inside = place < order.starts[1:][owner, None]
+    rows = F.pad(order.rows, (0, 1), value=N)  # a last entry for the padding
+    return rows[torch.where(inside, place, -1)], owner

@@ -1,4 +1,4 @@
-"""Sums of selected queue rows: the same however few or many pairs are selected."""
+"""Segments sum the same however few or many pairs are selected."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmseg_cosda.models.functional import class_wise_cosine_loss_with_statistics
-from mmseg_cosda.models.pair_sums import add_selected_rows
+from mmseg_cosda.models.fused.segments import add_selected_rows
 
 n, Q, K = 300, 40, 200  # more channels than are summed at once
 LOOK_UP, PRODUCT = "_embedding_bag_forward_only", "addmm_"
@@ -29,7 +29,7 @@ class Operators(TorchDispatchMode):
 
 
 def problem(share: float, dtype: torch.dtype = torch.float64) -> tuple[Tensor, ...]:
-    """Return w with so many pairs, one row without any, D and a scale."""
+    """Return w with this share of pairs, one row without any, D and a scale."""
     generator = torch.Generator().manual_seed(0)
     w = (torch.rand(n, Q, generator=generator, dtype=dtype) < share).to(dtype)
     if share < 1:

@@ -1,12 +1,11 @@
-"""Repulsion from the other classes' queues; imports torch alone."""
+"""Repulsion from the other classes' queues."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from mmseg_cosda.models.precision import compute_dtype, without_autocast
-from mmseg_cosda.models.unit_norm import EPS
+from mmseg_cosda.models.fused.primitives import EPS, compute_dtype, without_autocast
 
 
 @torch.no_grad()

@@ -1,106 +1,30 @@
-"""One pass over the pairs of eq. 9 and 10: loss and gradient together.
-
-For the rows T of one class and their queue D, both of unit norm (t = T / |T|), with
-w = 1 where M = t D^T exceeds T_cos, n_i = sum_j w_ij and s_i = sum_j w_ij M_ij =
-t_i (w D)_i, a class's loss is a sum_i (n_i - s_i) and its gradient is dL/dT_i =
-a (s_i t_i - (w D)_i) / |T_i|, where a = 1 / (C sum_i n_i) for the mean and 1 / C for
-the sum. So the forward computes the gradient too, with two matrix products in all, and
-nothing of size pixels x queue is kept for the backward. With ``top_k``, w = 1 for the
-most similar of these pairs alone (``pair_choice``). Imports torch alone.
-"""
+"""The kernel of least memory, with one host sync: chunks of each class's rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
-from mmseg_cosda.models.class_order import (
+from mmseg_cosda.models.fused.autograd import Pass
+from mmseg_cosda.models.fused.primitives import (
+    choose_pairs,
+    inverse_norm,
     is_map,
+    limits,
+    normalize_,
     sort_by_class,
 )
-from mmseg_cosda.models.pair_choice import choose_pairs, limits
-from mmseg_cosda.models.pair_sums import add_selected_rows
-from mmseg_cosda.models.precision import without_autocast
-from mmseg_cosda.models.unit_norm import inverse_norm, normalize_
 
 _CHUNK_ELEMENTS = 2**21  # of t, per chunk of rows: 8 MiB in float32
 _CHUNK_ROWS = 1024  # most rows of a chunk
 _BLOCK_ROWS = 512  # queue rows compared at once; converted they fit a cache
-
-
-class MatchStatistics(NamedTuple):
-    """How many pairs of target and source features were compared and selected.
-
-    Args:
-        pairs: Pairs (t, d) of each class, (C,) int64.
-        selected: Those with M > T_cos, of these the top_k per row, (C,) int64.
-    """
-
-    pairs: Tensor
-    selected: Tensor
-
-
-class Pass(NamedTuple):
-    """What one pass over the rows leaves, not yet weighted by a class's share."""
-
-    descent: Tensor  # (N, K): (w D - s t) / |T|, zero for ignored rows
-    rows: Tensor  # (C,) int64: rows of each class
-    distance: Tensor  # (C,) float64: sum of 1 - M over the selected pairs
-    selected: Tensor  # (C,) float64: their number
-
-
-Kernel = Callable[[Tensor, Tensor], Pass]
-
-
-class _OnePass(torch.autograd.Function):
-    """The loss whose forward has computed its gradient."""
-
-    @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: Any, features: Tensor, labels: Tensor, kernel: Kernel, reduction: str
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        with without_autocast(features.device):
-            result = kernel(features, labels)
-        share = torch.full_like(result.selected, 1 / len(result.selected))
-        if reduction == "mean":
-            share = share / result.selected.clamp(min=1)
-        # Ignored rows may take any class's share: their descent is zero.
-        scale = share.to(result.descent)[labels.clamp(0, len(share) - 1).long()]
-        ctx.save_for_backward(result.descent, scale)
-        ctx.dtype = features.dtype
-        rows, selected = result.rows, result.selected.long()
-        ctx.mark_non_differentiable(rows, selected)
-        return share.dot(result.distance).to(result.descent.dtype), rows, selected
-
-    @staticmethod
-    @once_differentiable  # type: ignore[misc]
-    def backward(ctx: Any, grad_loss: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        descent, scale = ctx.saved_tensors
-        # The buffer belongs to a graph that may be walked again: never in place,
-        # unless the engine says that it drops the graph behind this call.
-        scale = (scale * -grad_loss).unsqueeze(1)
-        grad = descent * scale if _graph_is_kept() else descent.mul_(scale)
-        return grad.to(ctx.dtype), None, None, None
-
-
-def _graph_is_kept() -> bool:
-    """Tell whether this backward keeps the graph; True where torch can't say."""
-    ask = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
-    return True if ask is None else bool(ask())
-
-
-def one_pass(
-    features: Tensor, labels: Tensor, counts: Tensor, kernel: Kernel, reduction: str
-) -> tuple[Tensor, MatchStatistics]:
-    """Apply a kernel and count the pairs that it compared."""
-    loss, rows, selected = _OnePass.apply(  # type: ignore[no-untyped-call]
-        features, labels, kernel, reduction
-    )
-    return loss, MatchStatistics(rows * counts, selected)
+# Columns summed at once: those of 512 queue rows fit the second level of a cache.
+_COLUMNS = 128
+# What a look-up and a copy cost, in multiplications of a matrix product.
+_LOOKUP, _COPY = 3.5, 35.0
 
 
 def by_segments(
@@ -156,13 +80,13 @@ def _segment(
 ) -> tuple[Tensor, Tensor]:
     """Write the descent of rows of one class; return the sums of n and s, float64."""
     t = features.index_select(0, rows).to(out.dtype)
-    inverse_norm = normalize_(t)
+    inverse = normalize_(t)
     if top_k is None:
         descent, n = _select(t, block, scale, threshold)
     else:
         descent, n = _select_top(t, block, scale, threshold, top_k)
     s = (t * descent).sum(dim=1)
-    descent.addcmul_(t, s[:, None], value=-1).mul_(inverse_norm[:, None])
+    descent.addcmul_(t, s[:, None], value=-1).mul_(inverse[:, None])
     out.index_copy_(0, rows, descent)
     return n.sum(dtype=torch.float64), s.sum(dtype=torch.float64)
 
@@ -208,3 +132,77 @@ def _select_top(
         factor = None if scale is None else scale[part]
         chosen += add_selected_rows(out, w[:, part], block[part].to(t.dtype), factor)
     return out, chosen
+
+
+def add_selected_rows(
+    out: Tensor, w: Tensor, d: Tensor, scale: Tensor | None
+) -> Tensor:
+    """Add w D to ``out``, the way that costs least for the number of selected pairs.
+
+    A matrix product takes the same time whatever w holds. Few selected pairs are
+    looked up one by one instead; where nearly all are selected, those that are not
+    are looked up and taken from the sum of all rows. Only a CPU looks up: elsewhere
+    the number of pairs costs a sync.
+
+    Args:
+        out: Sums, (n, K), added to.
+        w: 1 for the pairs to sum, else 0, (n, Q); overwritten.
+        d: Queue rows, (Q, K), all of one dtype.
+        scale: Factor of each queue row, (Q,), or None for 1.
+
+    Returns:
+        The number of pairs of each row, (n,).
+
+    Examples:
+        >>> out, d = torch.zeros(1, 2), torch.tensor([[1.0, 0.0], [0.6, 0.8]])
+        >>> add_selected_rows(out, torch.tensor([[1.0, 0.0]]), d, None), out
+        (tensor([1.]), tensor([[1., 0.]]))
+    """
+    numbers = w.sum(dim=1)
+    if w.device.type == "cpu":
+        picked, pairs = int(numbers.sum(dtype=torch.float64)), w.numel()
+        if _lookup_pays(picked, w):
+            _look_up(out, w, numbers, d, scale)
+            return numbers
+        if _lookup_pays(pairs - picked, w):
+            out.add_(d.sum(dim=0) if scale is None else scale @ d)
+            _look_up(out, 1 - w, len(d) - numbers, d, scale, sign=-1)
+            return numbers
+    out.addmm_(w if scale is None else w.mul_(scale), d)
+    return numbers
+
+
+def _lookup_pays(picked: int, w: Tensor) -> bool:
+    """Return whether this many look-ups and a copy of the rows beat a product."""
+    return picked == 0 or _LOOKUP * picked + _COPY * w.shape[1] < w.numel()
+
+
+def _look_up(
+    out: Tensor,
+    w: Tensor,
+    numbers: Tensor,
+    d: Tensor,
+    scale: Tensor | None,
+    sign: int = 1,
+) -> None:
+    """Add the rows of d that w picks to ``out``, or take them, some columns at a time.
+
+    Each sum runs over its pairs in order: the same every time.
+    """
+    index = w.bool().nonzero()[:, 1].int()
+    if len(index) == 0:
+        return
+    ends = numbers.cumsum(0, dtype=torch.float64)  # exact, as float32 isn't
+    starts = F.pad(ends.int(), (1, 0))
+    weights = None if scale is None else scale[index]
+    for columns, part in zip(
+        out.split(_COLUMNS, dim=1), d.split(_COLUMNS, dim=1), strict=True
+    ):
+        sums = torch.embedding_bag(
+            part.contiguous(),
+            index,
+            starts,
+            per_sample_weights=weights,
+            include_last_offset=True,
+        )[0]
+        columns.add_(sums, alpha=sign)
