@@ -43,7 +43,9 @@ class SafeYamlHandler(YamlHandler):  # type: ignore[misc]
         try:
             return super().load_from_fileobj(file, **kwargs)
         except yaml.constructor.ConstructorError as error:
-            raise UserError(f"a YAML file is refused: {_tag(error)}. {CURE}") from error
+            if (tag := _tag(error)) is None:
+                raise
+            raise UserError(f"a YAML file is refused: {tag}. {CURE}") from error
 
 
 def register_safe_yaml() -> None:
@@ -99,7 +101,9 @@ def _yaml(config: Path) -> Any:
     try:
         return yaml.load(config.read_text("utf-8"), Loader=SAFE_LOADER)
     except yaml.constructor.ConstructorError as error:
-        raise UserError(f"config {config} is refused: {_tag(error)}. {CURE}") from error
+        if (tag := _tag(error)) is None:
+            return None
+        raise UserError(f"config {config} is refused: {tag}. {CURE}") from error
     except (yaml.YAMLError, ValueError, RecursionError):
         return None  # no YAML, or only after the host's substitutions
 
@@ -116,9 +120,11 @@ def _python_bases(config: Path) -> Any:
     return []
 
 
-def _tag(error: yaml.constructor.ConstructorError) -> str:
-    """Say which tag is no plain value, and where."""
-    tag = str(error.problem).rpartition("tag '")[2].removesuffix("'")
-    tag = tag.replace("tag:yaml.org,2002:", "!!")
+def _tag(error: yaml.constructor.ConstructorError) -> str | None:
+    """Say which tag is no plain value, and where; None if the error is another."""
+    _, found, tag = str(error.problem).partition("constructor for the tag '")
+    if not found:
+        return None
+    tag = tag.removesuffix("'").replace("tag:yaml.org,2002:", "!!")
     line = error.problem_mark.line + 1 if error.problem_mark else "?"
     return f"the tag {tag} in line {line} makes a Python object; nothing of it was run"

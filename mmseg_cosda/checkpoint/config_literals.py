@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import Any, NoReturn
+from typing import Any
 
 from mmseg_cosda.errors import UserError
 
@@ -69,11 +69,11 @@ class _Reader:
     def read(self) -> dict[str, Any]:
         for line in ast.parse(self.text).body:
             if not isinstance(line, ast.Assign):
-                self._refuse(line)
+                raise self._refusal(line)
             value = self._value(line.value)
             for target in line.targets:
                 if not isinstance(target, ast.Name):
-                    self._refuse(target)
+                    raise self._refusal(target)
                 self.names[target.id] = value
         return self.names
 
@@ -83,8 +83,9 @@ class _Reader:
             case ast.Constant(value=value) if isinstance(value, CONSTANTS):
                 return value
             case ast.UnaryOp(
-                op=ast.USub() | ast.UAdd() as sign, operand=ast.Constant(value=number)
-            ) if type(number) in (int, float):
+                op=ast.USub() | ast.UAdd() as sign,
+                operand=ast.Constant(value=int() | float() as number),
+            ):
                 return -number if isinstance(sign, ast.USub) else number
             case ast.List(elts=parts):
                 return [self._value(part) for part in parts]
@@ -101,30 +102,29 @@ class _Reader:
                 return self._called_dict(node)
             case ast.Name(id=name) if name in self.names:
                 return self._copied(self.names[name], node)
-            case _:
-                self._refuse(node)
+        raise self._refusal(node)
 
     def _called_dict(self, node: ast.Call) -> dict[Any, Any]:
         result: dict[Any, Any] = {}
         for argument in node.args:
             value = self._value(argument)
             if not isinstance(value, dict) or len(node.args) > 1:
-                self._refuse(node)
+                raise self._refusal(node)
             result.update(value)
         for keyword in node.keywords:
             if keyword.arg is None:  # dict(**other)
-                self._refuse(node)
+                raise self._refusal(node)
             result[keyword.arg] = self._value(keyword.value)
         return result
 
     def _key(self, node: ast.expr | None, whole: ast.expr | None = None) -> Any:
         if node is None:  # {**other}
-            self._refuse(whole or ast.Constant(None))
+            raise self._refusal(whole or ast.Constant(None))
         value = self._value(node)
         try:
             hash(value)
-        except TypeError:
-            self._refuse(node)
+        except TypeError as error:
+            raise self._refusal(node) from error
         return value
 
     def _copied(self, value: Any, node: ast.expr) -> Any:
@@ -143,11 +143,11 @@ class _Reader:
                 f"are no config"
             )
 
-    def _refuse(self, node: ast.stmt | ast.expr) -> NoReturn:
+    def _refusal(self, node: ast.stmt | ast.expr) -> UserError:
         found = ast.get_source_segment(self.text, node) or type(node).__name__
         first, *more = found.splitlines()
         shown = first[:60] + ("..." if more or len(first) > 60 else "")
-        raise UserError(
+        return UserError(
             f"{self.source}, line {node.lineno}: `{shown}` is no literal. A config is "
             f"read from a checkpoint as data: strings, numbers, None, lists, tuples, "
             f"dicts, dict(...) and names bound to such"
