@@ -124,6 +124,7 @@ def test_a_bomb_is_refused(text: str, told: str) -> None:
         "model = dict(type='os.system', command='true')",
         "model = dict(head=[dict(type='antigravity')])",
         "model = dict(type='mmengine.load', file='a.json')",
+        "model = dict(type='antigravity.EncoderDecoder')",
         "model = dict(loss=dict(class_weight='http://127.0.0.1:9/a.pkl'))",
         "model = dict(loss=dict(class_weight='a.pickle'))",
     ],
