@@ -18,6 +18,7 @@ from mmseg.registry import RUNNERS
 from torch import distributed, nn
 
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.safe_yaml import refuse_executable_yaml
 
 # Modules that prediction never calls.
 TRAINING_ONLY = ("alignments.", "auxiliary_head.", "data_preprocessor.")
@@ -79,7 +80,7 @@ def read_config(options: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        UserError: If it isn't a config file.
+        UserError: If it isn't a config file, or YAML with tags of Python objects.
     """
     path = Path(options.config)
     if not path.is_file():
@@ -88,6 +89,7 @@ def read_config(options: argparse.Namespace) -> Config:
         )
     if path.suffix not in {".py", ".yml", ".yaml", ".json"}:
         raise UserError(f"config {path} is no config: give a .py, .yml or .json file")
+    refuse_executable_yaml(path)
     cfg = Config.fromfile(path)
     cfg.launcher = options.launcher
     if options.cfg_options is not None:

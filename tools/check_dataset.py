@@ -13,6 +13,7 @@ import mmseg_cosda  # noqa: F401  (registers what configs name)
 from mmseg_cosda.datasets.check import check_dataset, datasets_of
 from mmseg_cosda.datasets.check_report import as_text, write_bad_files, write_json
 from mmseg_cosda.errors import UserError, run_tool
+from mmseg_cosda.safe_yaml import refuse_executable_yaml
 
 EXAMPLE = """
 examples:
@@ -66,6 +67,7 @@ def main(args: Sequence[str] | None = None) -> None:
     options = parse_args(args)
     if options.workers < 1:
         raise UserError(f"--workers {options.workers}: must be at least 1")
+    refuse_executable_yaml(options.config)
     config = Config.fromfile(options.config)
     if options.cfg_options:
         config.merge_from_dict(options.cfg_options)

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 import mmseg_cosda
+from mmseg_cosda.checkpoint import load_checkpoint_file
+from mmseg_cosda.checkpoint.conversion import Converted, convert_public_state
 from mmseg_cosda.datasets.label_maps import (
     CITYSCAPES_CLASSES,
     CITYSCAPES_PALETTE,
@@ -19,7 +21,6 @@ from mmseg_cosda.datasets.label_maps import (
 )
 from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.files import atomic_write
-from mmseg_cosda.models.convert import Converted, convert_public_state
 
 EPILOG = """example:
   python tools/convert_checkpoint.py GTA2Cityscapes_multi.pth work_dirs/adaptsegnet.pth
@@ -63,11 +64,10 @@ def load_state(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise UserError(f"IN={path}: there is no such file")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        content = load_checkpoint_file(path, map_location="cpu")
+    except UserError as error:
         raise UserError(
-            f"IN={path}: cannot be read as weights alone ({first})"
+            f"IN={path}: cannot be read as weights alone ({error})"
         ) from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]

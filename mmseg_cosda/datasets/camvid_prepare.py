@@ -14,7 +14,7 @@ from PIL import Image
 
 from mmseg_cosda.datasets.camvid_files import SPLITS, colour_ids, segnet_ids
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.files import atomic_write
+from mmseg_cosda.files import atomic_write, inside
 
 UInt8 = npt.NDArray[np.uint8]
 Size = tuple[int, int]
@@ -119,8 +119,8 @@ def list_frames(layout: Layout, root: Path, out: Path, split: str) -> list[Frame
         Frame(
             root / layout.images(split) / f"{name}.png",
             root / layout.labels(split) / f"{name}{layout.label_suffix}",
-            target / "images" / f"{name}.jpg",
-            target / "labels" / f"{name}.png",
+            inside(target / "images", f"{name}.jpg"),
+            inside(target / "labels", f"{name}.png"),
         )
         for name in SPLITS[split]
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from mmseg.registry import METRICS
 from torch import Tensor
 
 from mmseg_cosda.datasets.label_maps import CLASS_SUBSETS, IGNORE_INDEX
+from mmseg_cosda.files import inside
 
 ClassKeys = Sequence["int | str"]
 
@@ -102,6 +104,21 @@ class SubsetIoUMetric(IoUMetric):
             pred_label, label, num_classes, ignore_index
         )
         return tuple(area.double() for area in areas)
+
+    def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
+        """Add a batch's areas; write its predictions if there is an ``output_dir``.
+
+        Args:
+            data_batch: What the loader yielded; not used.
+            data_samples: The model's samples, as dicts.
+
+        Raises:
+            UserError: If a symbolic link leads a prediction out of ``output_dir``.
+        """
+        if self.output_dir is not None:
+            for sample in data_samples:  # named as the host names them
+                inside(self.output_dir, f"{Path(sample['img_path']).stem}.png")
+        super().process(data_batch, data_samples)
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """Return the host's means, the per-class values and the subsets' means.

@@ -23,6 +23,7 @@ from mmseg_cosda.checkpoint import load_checkpoint_file
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.launch import TRAINING_ONLY, require_fit
 from mmseg_cosda.pseudo_labels.memory import forget_unused_maps
+from mmseg_cosda.safe_yaml import refuse_executable_yaml
 
 ANNOTATION_TRANSFORMS = frozenset(
     {"LoadAnnotations", "RawIdsToTrainIds", "CheckLabels"}
@@ -37,6 +38,7 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
     """
     if not Path(path).is_file():
         raise UserError(f"config {path} does not exist; name a file of configs/")
+    refuse_executable_yaml(path)
     try:
         cfg = Config.fromfile(path)
         cfg.merge_from_dict(options or {})

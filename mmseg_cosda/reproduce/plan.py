@@ -15,6 +15,7 @@ from mmengine.config import Config
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.launch import ConfigOption
 from mmseg_cosda.reproduce.rows import ROWS, Row, Setting
+from mmseg_cosda.safe_yaml import refuse_executable_yaml
 
 LABEL_KEY = "train_dataloader.dataset.target.pseudo_label_dir"
 PRODUCERS = {
@@ -218,6 +219,7 @@ def read_options(path: Path, options: Sequence[str]) -> Config:
     changes = parser.parse_args(["--cfg-options", *options]).cfg_options
     if not path.is_file():
         raise UserError(f"config {path} does not exist")
+    refuse_executable_yaml(path)
     cfg = Config.fromfile(path)
     try:
         cfg.merge_from_dict(changes)

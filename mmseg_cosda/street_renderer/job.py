@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.files import atomic_write
+from mmseg_cosda.files import atomic_write, inside
 from mmseg_cosda.street_renderer.art import Art, load_art
 from mmseg_cosda.street_renderer.finish import annotate, as_jpeg, as_png, expose
 from mmseg_cosda.street_renderer.layout import lay_out
@@ -50,7 +50,10 @@ def pair_of(out: Path, index: int) -> Pair:
     """
     stem = f"syn_{index:05d}"
     source = out / "source"
-    return Pair(source / "images" / f"{stem}.jpg", source / "labels" / f"{stem}.png")
+    return Pair(
+        inside(source / "images", f"{stem}.jpg"),
+        inside(source / "labels", f"{stem}.png"),
+    )
 
 
 def missing(out: Path, indices: Sequence[int]) -> list[int]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Iterator
@@ -51,13 +52,30 @@ class RunsCode:
         return os.system, (f"touch {self.marker}",)
 
 
+def stored_under_its_digest(folder: Path, content: object, legacy: bool = False) -> str:
+    """Save a checkpoint as ``net-DIGEST.pth``, as hubs name their files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "net.pth"
+    torch.save(content, file, _use_new_zipfile_serialization=not legacy)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
+    return file.rename(folder / f"net-{digest}.pth").name
+
+
+def flip_bit(file: Path, piece: bytes) -> None:
+    """Flip the lowest bit of a file in the middle of a piece of it."""
+    content = bytearray(file.read_bytes())
+    place = content.index(piece) + len(piece) // 2
+    content[place] ^= 1
+    file.write_bytes(content)
+
+
 def test_no_loader_of_the_host_is_left() -> None:
     schemes = CheckpointLoader._schemes
     assert {"", "http://", "https://", "open-mmlab://", "torchvision://"} <= set(
         schemes
     )
     owners = {prefix: loader.__module__ for prefix, loader in schemes.items()}
-    assert set(owners.values()) == {"mmseg_cosda.checkpoint_schemes"}, owners
+    assert set(owners.values()) == {"mmseg_cosda.checkpoint.schemes"}, owners
 
 
 def test_a_url_is_fetched_once(hub: Path, site: tuple[Path, str]) -> None:
@@ -108,19 +126,52 @@ def test_a_file_of_the_url_s_name_in_the_hub_folder_works_offline(hub: Path) -> 
 def test_hub_names_are_looked_up_in_the_host_s_tables(
     hub: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hub.mkdir(parents=True)
-    url = host_checkpoint.get_external_models()["detectron2/resnet101_caffe"]
-    torch.save({"a": 1}, hub / url.rpartition("/")[2])
+    name = stored_under_its_digest(hub, {"a": 1})
+    table = {
+        **host_checkpoint.get_external_models(),
+        "detectron2/resnet101_caffe": f"http://127.0.0.1:9/{name}",
+    }
+    monkeypatch.setattr(host_checkpoint, "get_external_models", lambda: table)
     load = CheckpointLoader.load_checkpoint
     assert load("open-mmlab://detectron2/resnet101_caffe", "cpu") == {"a": 1}
     with pytest.raises(UserError, match="open-mmlab://no_such_net: no such name"):
         load("open-mmlab://no_such_net", "cpu")
 
 
-def test_a_classifier_s_backbone_is_cut_out(hub: Path) -> None:
-    hub.mkdir(parents=True)
-    name, url = next(iter(host_checkpoint.get_mmcls_models().items()))
+def test_a_classifier_s_backbone_is_cut_out(
+    hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     weights = {"backbone.conv.weight": torch.ones(1), "head.fc.weight": torch.ones(1)}
-    torch.save({"state_dict": weights}, hub / url.rpartition("/")[2])
-    loaded = CheckpointLoader.load_checkpoint(f"mmcls://{name}", "cpu")
+    file = stored_under_its_digest(hub, {"state_dict": weights})
+    table = {"net": f"http://127.0.0.1:9/{file}"}
+    monkeypatch.setattr(host_checkpoint, "get_mmcls_models", lambda: table)
+    loaded = CheckpointLoader.load_checkpoint("mmcls://net", "cpu")
     assert list(loaded["state_dict"]) == ["conv.weight"]
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_the_digest_of_a_url_s_name_is_kept(
+    hub: Path, site: tuple[Path, str], legacy: bool
+) -> None:
+    folder, address = site
+    name = stored_under_its_digest(folder, {"weight": torch.ones(64)}, legacy)
+    load = CheckpointLoader.load_checkpoint
+    assert load(f"{address}/{name}", "cpu")["weight"].sum() == 64
+    flip_bit(hub / name, torch.ones(64).numpy().tobytes())  # the cached file
+    with pytest.raises(UserError, match=rf"{name} is damaged.*promises {name[4:12]}"):
+        load(f"{address}/{name}", "cpu")
+    (hub / name).unlink()
+    flip_bit(folder / name, torch.ones(64).numpy().tobytes())  # the served one
+    with pytest.raises(UserError, match=rf"{name}: what was fetched is not the file"):
+        load(f"{address}/{name}", "cpu")
+    assert list(hub.iterdir()) == []
+
+
+def test_an_old_file_without_a_digest_is_read_as_it_is(hub: Path) -> None:
+    hub.mkdir(parents=True)
+    for name in ("net.pth", "net-20220316.pth"):  # a date is no digest
+        torch.save(
+            {"weight": torch.ones(1)}, hub / name, _use_new_zipfile_serialization=False
+        )
+        loaded = CheckpointLoader.load_checkpoint(f"http://127.0.0.1:9/{name}", "cpu")
+        assert loaded["weight"].tolist() == [1]

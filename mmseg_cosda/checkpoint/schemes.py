@@ -22,7 +22,8 @@ from mmengine.fileio import get_file_backend
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as host_checkpoint
 
-from mmseg_cosda.checkpoint import MapLocation, load_checkpoint_file
+from mmseg_cosda.checkpoint.integrity import name_digest, refuse_wrong_digest
+from mmseg_cosda.checkpoint.loading import MapLocation, load_checkpoint_file
 from mmseg_cosda.errors import UserError
 
 
@@ -46,7 +47,8 @@ def load_from_http(
 
     Raises:
         UserError: If it cannot be fetched (the ways that work offline are named),
-            or is refused.
+            is not the file whose digest its name gives (``net-0123abcd.pth``), or
+            is refused.
     """
     rank, world_size = get_dist_info()
     if rank > 0:  # rank 0 fetches, the others read what it fetched
@@ -59,14 +61,29 @@ def load_from_http(
 
 def _fetch(url: str, map_location: MapLocation, model_dir: str | None) -> Any:
     file = _hub_file(url, model_dir)
-    if not file.is_file():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            # Takes its name when it is whole.
-            torch.hub.download_url_to_file(url, str(file), progress=sys.stderr.isatty())
-        except OSError as error:  # URLError is one
-            raise UserError(offline_message(url, error, file)) from error
+    digest = name_digest(file.name)
+    if file.is_file():
+        refuse_wrong_digest(file, digest)
+    else:
+        _download(url, file, digest)
     return load_checkpoint_file(file, map_location)
+
+
+def _download(url: str, file: Path, digest: str | None) -> None:
+    """Fetch a file, which takes its name when it is whole and the right one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        torch.hub.download_url_to_file(
+            url, str(file), hash_prefix=digest, progress=sys.stderr.isatty()
+        )
+    except OSError as error:  # URLError is one
+        raise UserError(offline_message(url, error, file)) from error
+    except RuntimeError as error:  # torch's word for another digest
+        raise UserError(
+            f"pretrained weights {url}: what was fetched is not the file that its name "
+            f"promises ({error}). Try again; a file that you trust as it is can be "
+            f"given by its path"
+        ) from error
 
 
 def _hub_file(url: str, model_dir: str | None) -> Path:

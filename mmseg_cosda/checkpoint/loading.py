@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,8 @@ from torch.serialization import (
     get_safe_globals,
 )
 
+from mmseg_cosda.checkpoint.host_text import drop_executable_text
+from mmseg_cosda.checkpoint.integrity import check_zip_members, is_zip
 from mmseg_cosda.errors import UserError
 
 # What the logged histories of mmengine ask of the class HistoryBuffer.
@@ -124,6 +125,10 @@ def load_checkpoint_file(
 ) -> Any:
     """Read a checkpoint as data, never as code.
 
+    Every part of a zip checkpoint is compared with its CRC, also with ``mmap``; the
+    old format has none. Texts that the host would execute are left out
+    (:func:`~mmseg_cosda.checkpoint.host_text.drop_executable_text`).
+
     Args:
         file: A path, ``~`` expanded, or an open binary file.
         map_location: Where tensors go, as of ``torch.load``; default: where they
@@ -140,7 +145,7 @@ def load_checkpoint_file(
     Raises:
         FileNotFoundError: If there is no such file.
         UserError: If it holds anything but weights and training state, or is not
-            a whole checkpoint. Nothing of it has been run.
+            a whole checkpoint, or damaged. Nothing of it has been run.
 
     Examples:
         >>> import io
@@ -158,12 +163,17 @@ def load_checkpoint_file(
         source = file
     name = name or str(getattr(source, "name", source))
     with plain_errors(name), only_training_state():
-        return torch.load(
+        zipped = is_zip(source)
+        if zipped:
+            check_zip_members(source, name)
+        content = torch.load(
             source,
             map_location=map_location,
             weights_only=True,
-            mmap=mmap and isinstance(source, Path) and zipfile.is_zipfile(source),
+            mmap=mmap and isinstance(source, Path) and zipped,
         )
+    drop_executable_text(content, name)
+    return content
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from mmseg_cosda.checkpoint.branches import count_summed_branches
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.models.backbones import FCNVGG, DeepLabResNet
-from mmseg_cosda.models.branches import count_summed_branches
 from mmseg_cosda.models.decode_heads import DeepLabV2Head, FCN8sHead
 
 State = dict[str, Tensor]
