@@ -22,9 +22,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import mmseg_cosda.matches.source as source
+from mmseg_cosda.config import read_config
 from mmseg_cosda.errors import UserError, run_tool
+from mmseg_cosda.inference.loading import load_model
 from mmseg_cosda.models.taps import record_taps
-from mmseg_cosda.pseudo_labels.sources import load_model, read_config
 
 TOOL = Path(__file__).parents[2] / "tools" / "show_matches.py"
 THRESHOLD, CAPACITY = 0.75, 6
