@@ -8,6 +8,7 @@ import difflib
 import importlib.util
 import os
 import re
+import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -78,9 +79,11 @@ def find_config(name: str | os.PathLike[str]) -> Path:
     """Return the file of a config.
 
     Args:
-        name: A path, relative to the working directory or absolute, or
+        name: A path, relative to the working directory or absolute;
             ``PACKAGE::PATH`` for a config that an installed package ships, such as
-            ``mmseg_cosda::cosda/deeplabv2_demo_no-pl.py``.
+            ``mmseg_cosda::cosda/deeplabv2_demo_no-pl.py``; or ``configs/PATH``, which
+            is ours too where the working directory has no such file (a line on stderr
+            says so): the documentation names configs as in a checkout.
 
     Returns:
         An existing file with the suffix of a config.
@@ -93,6 +96,11 @@ def find_config(name: str | os.PathLike[str]) -> Path:
         path, place = _shipped_configs(package) / inner, ""
     else:
         path, place = Path(name).expanduser(), f" (looked for from {Path.cwd()})"
+        if path.parts[:1] == ("configs",) and not path.exists():
+            shipped = _shipped_configs("mmseg_cosda") / Path(*path.parts[1:])
+            if shipped.is_file():
+                print(f"{path}: taken from the package, {shipped}", file=sys.stderr)
+                path = shipped
     if path.is_dir():
         raise UserError(f"config {path} is a folder: give a file in it")
     if not path.is_file():

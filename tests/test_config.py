@@ -172,6 +172,19 @@ def test_shipped_configs_are_found_by_package() -> None:
     assert "no package 'no_such' is installed" in refusal("no_such::a.py")
 
 
+def test_a_documented_path_is_found_from_anywhere(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "configs/source_only/deeplabv2_demo.py"
+    found = find_config(name)
+    assert found.samefile(CONFIGS / "source_only" / "deeplabv2_demo.py")
+    assert capsys.readouterr().err.startswith(f"{name}: taken from the package, ")
+    own = write("a = 1", name)
+    assert find_config(name) == own
+    assert capsys.readouterr().err == ""
+    assert "does not exist (looked for from" in refusal("configs/none.py")
+
+
 def test_the_test_pipeline_is_looked_for_in_three_places() -> None:
     first, second, third = ([dict(type=kind)] for kind in "abc")
     cfg = dict(

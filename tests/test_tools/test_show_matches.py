@@ -215,7 +215,7 @@ def test_training_images_and_dataset_order(tool: ModuleType, demo: Path) -> None
         (["--seed", "-1"], "--seed -1: must not be negative"),
         (["--tap", "layer9"], "--tap layer9: the cosine loss has layer4"),
         (["--alignment", "c"], "no cosine loss 'c'.*give --alignment, one of cosine"),
-        (["--images", "nowhere"], "--images nowhere: none of the 2 images"),
+        (["--images", "nowhere"], "--images nowhere: no image has that name"),
         (["--out", "a.txt"], "--out a.txt: must end with .png, .pdf or .svg"),
         (["--device", "cuda:77"], "--device cuda:77: this machine has no such device"),
         (
