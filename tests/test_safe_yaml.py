@@ -14,8 +14,8 @@ from mmengine.config import Config
 
 import mmseg_cosda  # noqa: F401  (registers the handler)
 from mmseg_cosda import launch
+from mmseg_cosda.config import read_config
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.pseudo_labels import sources
 from mmseg_cosda.reproduce.plan import read_options
 from mmseg_cosda.safe_yaml import refuse_executable_yaml
 
@@ -44,12 +44,12 @@ def by_launch(path: str) -> Any:
     options = argparse.Namespace(
         config=path, cfg_options=None, work_dir="w", launcher="none"
     )
-    return launch.read_config(options)
+    return launch.read_run_config(options)
 
 
 READERS: dict[str, Callable[[str], Any]] = {
     "train and test": by_launch,
-    "pseudo-labels and pictures": sources.read_config,
+    "every other tool": read_config,
     "reproduce": lambda path: read_options(Path(path), []),
     "the host": Config.fromfile,
 }
@@ -94,7 +94,7 @@ def test_plain_yaml_is_read_as_before(tmp_path: Path) -> None:
     expected = {"model": {"type": "EncoderDecoder", "x": 3}, "b": True}
     assert Config.fromfile(child).to_dict() == expected
     assert mmengine.load(str(base))["model"]["x"] == [1, 2.5, None]
-    assert sources.read_config(os.fspath(child)).b is True
+    assert read_config(os.fspath(child)).b is True
     looping = tmp_path / "loop.yml"
     looping.write_text("_base_: loop.yml\n")
     refuse_executable_yaml(looping)
