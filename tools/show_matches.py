@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import operator
 import sys
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +25,12 @@ from mmseg_cosda.matches.alignment import (
     restore_means,
 )
 from mmseg_cosda.matches.closeup import Bank, MatchedImage
-from mmseg_cosda.matches.collect import Settings, make_bank, match_image
-from mmseg_cosda.matches.figures import (
-    MatchSums,
-    match_shares,
-    shares_table,
-    sum_all,
-)
-from mmseg_cosda.matches.report import make_report
+from mmseg_cosda.matches.json_report import json_report
+from mmseg_cosda.matches.match_image import Settings, make_bank, match_image
+from mmseg_cosda.matches.share_table import share_rows, share_table
 from mmseg_cosda.matches.source import ORDERS, SourceImages, fill_queues
 from mmseg_cosda.matches.target import SPLITS, TargetSet
+from mmseg_cosda.models.matching import MatchSums
 from mmseg_cosda.pseudo_labels.sources import load_model, read_config, read_weights
 from mmseg_cosda.visualization.files import check_suffix, save_figure
 from mmseg_cosda.visualization.match_maps import Look
@@ -48,7 +46,8 @@ compared with the queue of their class (eq. 9).
 Panels: the target image; its split; per pixel the share of its class's queue whose
 similarity exceeds T_cos; the highest similarity. Below: numbered pixels, and the
 source patches that they are pulled towards, framed by whether the ground truth says
-that this is right. Purity is the share of the selected pairs for which it does.
+that this is right. Match precision is the share of the selected pairs for which it
+does; assignment accuracy is the share of the pixels that the split gets right.
 
 example:
   python tools/show_matches.py configs/cosda/deeplabv2_demo_no-pl.py \\
@@ -149,7 +148,7 @@ def run(args: argparse.Namespace) -> tuple[Figure, dict[str, Any], str]:
     bank = make_bank(loss, tap, seen, sources)
     found = match_all(model, loss, bank, targets, chosen, tap, settings)
     images = [image for image, _ in found]
-    shares = match_shares(sum_all([sums for _, sums in found]))
+    shares = share_rows(reduce(operator.add, (sums for _, sums in found)))
     facts = {
         "config": args.config,
         "checkpoint": args.checkpoint,
@@ -162,8 +161,8 @@ def run(args: argparse.Namespace) -> tuple[Figure, dict[str, Any], str]:
     look = Look(classes, meta["palette"], bank.threshold, title)
     return (
         draw_matches(images, look),
-        {**facts, **make_report(bank, images, shares, classes, sources.name)},
-        shares_table(shares, classes, bank.counts.tolist()),
+        {**facts, **json_report(bank, images, shares, classes, sources.name)},
+        share_table(shares, classes, bank.counts.tolist()),
     )
 
 
@@ -209,8 +208,8 @@ def main(args: Sequence[str] | None = None) -> None:
     empty = [k for k, v in report["classes"].items() if not v["source_features"]]
     if empty:
         print(f"no source feature of {', '.join(empty)}: these pull nothing")
-    if report["overall"]["purity"] is None:
-        print("no ground truth, or nothing selected: no purity")
+    if report["overall"]["match_precision"] is None:
+        print("no ground truth, or nothing selected: no match precision")
     print(f"matches of {len(report['images'])} target images: {parsed.out}")
 
 

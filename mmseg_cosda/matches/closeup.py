@@ -13,8 +13,8 @@ from torch import Tensor
 
 from mmseg_cosda.matches.choice import choose_pixels, choose_sources
 from mmseg_cosda.matches.geometry import MapGeometry, Patch, UInt8, crop
-from mmseg_cosda.matches.similarity import PixelMatches, rank_sources
 from mmseg_cosda.matches.target import TargetMap
+from mmseg_cosda.models.matching import PixelMatches, rank_sources
 
 Float = npt.NDArray[np.float64]
 
@@ -77,7 +77,7 @@ class MatchedImage:
             queue is empty.
         best: The highest similarity of each, (h, w), NaN too.
         pixels: Some of them closely.
-        figures: Of :func:`mmseg_cosda.matches.figures.match_shares`, overall.
+        figures: Of :func:`mmseg_cosda.matches.share_table.share_rows`, overall.
     """
 
     name: str
@@ -168,7 +168,7 @@ def _matches(
     label = int(target.labels[index])
     block = bank.queue[label, : int(bank.counts[label])]
     similarity, rows = rank_sources(target.rows[index], block)
-    selected = int(found.selected[index])
+    selected = int(found.selected[index].sum())
     if selected:  # what does not pull is not shown beside what does
         similarity, rows = similarity[:selected], rows[:selected]
     origins = bank.origins[label, rows].cpu()

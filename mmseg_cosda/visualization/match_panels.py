@@ -86,7 +86,7 @@ def _headline(image: MatchedImage) -> str:
     for key, text in (
         ("selected", "{:.1f} % of the pairs selected"),
         ("pulled", "{:.1f} % of the pixels pulled"),
-        ("purity", "purity {:.1f} %"),
+        ("match_precision", "match precision {:.1f} %"),
     ):
         value = image.figures[key]
         if value is not None:

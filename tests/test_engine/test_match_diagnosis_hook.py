@@ -43,8 +43,8 @@ def test_a_diagnosed_run_equals_one_that_is_not(tmp_path: Path) -> None:
     for line in found:
         assert -1 <= line["diagnosis/between"] <= line["diagnosis/within"] <= 1
         assert 0 <= line["diagnosis/cosine.last/selected"] <= 1
-        assert 0 <= line["diagnosis/cosine.last/split"] <= 1
-    assert "diagnosis/cosine.last/purity/road" in found[0]
+        assert 0 <= line["diagnosis/cosine.last/assignment_accuracy"] <= 1
+    assert "diagnosis/cosine.last/match_precision/road" in found[0]
 
 
 def test_pseudo_labels_split_as_in_training(tmp_path: Path) -> None:
@@ -67,9 +67,9 @@ def test_pseudo_labels_split_as_in_training(tmp_path: Path) -> None:
     train_to_end(cfg)
     (line,) = lines(tmp_path / "run")
     for name in ("road", "sidewalk", "sky"):
-        assert math.isnan(line[f"diagnosis/cosine.last/split/{name}"])
-    building = line["diagnosis/cosine.last/split/building"]
-    assert building == line["diagnosis/cosine.last/split"] > 0
+        assert math.isnan(line[f"diagnosis/cosine.last/assignment_accuracy/{name}"])
+    building = line["diagnosis/cosine.last/assignment_accuracy/building"]
+    assert building == line["diagnosis/cosine.last/assignment_accuracy"] > 0
 
 
 @pytest.mark.parametrize("option", ["images", "interval"])

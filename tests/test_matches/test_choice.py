@@ -9,8 +9,8 @@ from torch import Tensor
 
 from mmseg_cosda.matches.choice import choose_pixels, choose_sources
 from mmseg_cosda.matches.geometry import MapGeometry, crop
-from mmseg_cosda.matches.similarity import PixelMatches
 from mmseg_cosda.models.functional import resize_labels
+from mmseg_cosda.models.matching import PixelMatches
 
 # A map of 2 x 4 pixels.
 LABELS = torch.tensor([0, 0, 0, 1, 0, 0, 1, 2])
@@ -18,9 +18,10 @@ BEST = torch.tensor([0.9, 0.95, 0.8, 0.7, 0.6, 0.5, 0.75, 0.99])
 
 
 def matches(selected: list[int]) -> PixelMatches:
-    chosen = torch.tensor(selected)
+    chosen = torch.tensor(selected)[:, None]
+    similarity = torch.zeros(8, 1).double()
     return PixelMatches(
-        torch.full((8,), 4), chosen, torch.zeros(8).double(), BEST, torch.arange(8)
+        torch.full((8, 1), 4), chosen, similarity, BEST, torch.arange(8)
     )
 
 

@@ -19,7 +19,7 @@ import mmseg_cosda.matches.source as source
 from mmseg_cosda.matches.alignment import (
     build_alignment,
 )
-from mmseg_cosda.matches.collect import make_bank
+from mmseg_cosda.matches.match_image import make_bank
 from mmseg_cosda.matches.source import SourceImages, fill_queues
 from mmseg_cosda.matches.traced_queue import TracedQueue
 

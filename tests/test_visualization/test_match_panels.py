@@ -33,7 +33,7 @@ def image(*pixels: TargetPixel) -> MatchedImage:
         share=np.array([[0.0, 0.1, 0.3, 0.2], [0.0, 0.0, np.nan, 0.1]]),
         best=np.array([[0.5, 0.7, 0.8, 0.9], [0.3, 0.41, np.nan, 0.9]]),
         pixels=pixels,
-        figures={"selected": 0.123, "pulled": 0.5, "purity": None},
+        figures={"selected": 0.123, "pulled": 0.5, "match_precision": None},
     )
 
 

@@ -18,7 +18,6 @@ from mmseg_cosda.models.alignments.unsplit_target import (
     require_positive_thresholds,
 )
 from mmseg_cosda.models.alignments.warmup import Warmup
-from mmseg_cosda.models.diagnosis import MatchCounts, count_matches
 from mmseg_cosda.models.functional import (
     MatchStatistics,
     class_means,
@@ -27,6 +26,7 @@ from mmseg_cosda.models.functional import (
     class_wise_cosine_loss_with_statistics,
     confident_predictions,
 )
+from mmseg_cosda.models.matching import MatchSums, count_matches
 
 
 @MODELS.register_module()
@@ -193,7 +193,7 @@ class ClassWiseCosineLoss(SourceMemory):
         return {**logs, **shares} if len(shares) > 1 else logs
 
     @torch.no_grad()
-    def diagnose(self, domain: DomainBatch, truth: Tensor) -> dict[str, MatchCounts]:
+    def diagnose(self, domain: DomainBatch, truth: Tensor) -> dict[str, MatchSums]:
         """Count what the loss would select on labelled target images, and how rightly.
 
         Args:
@@ -201,7 +201,7 @@ class ClassWiseCosineLoss(SourceMemory):
             truth: Their ground truth, (B, H, W).
 
         Returns:
-            Counts per tap; none without a queue, which leaves nothing to compare with.
+            Sums per tap; none without a queue, which leaves nothing to compare with.
         """
         predictions = self._predictions(domain)
         found = {}

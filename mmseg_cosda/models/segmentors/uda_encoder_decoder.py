@@ -18,7 +18,6 @@ from mmseg_cosda.models.segmentors.compiled_forward import (
     compile_backend,
     compile_forward,
 )
-from mmseg_cosda.models.segmentors.diagnosis import Diagnosis, diagnose
 from mmseg_cosda.models.segmentors.head_losses import (
     Losses,
     per_image_losses,
@@ -26,6 +25,7 @@ from mmseg_cosda.models.segmentors.head_losses import (
     stack_labels,
 )
 from mmseg_cosda.models.segmentors.parts import build_alignments, check_heads
+from mmseg_cosda.models.segmentors.target_diagnosis import Diagnosis, diagnose
 from mmseg_cosda.models.taps import record_taps
 from mmseg_cosda.randomness import derive_seed
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from mmseg_cosda.models.alignments.base import DomainBatch
-from mmseg_cosda.models.diagnosis import MatchCounts, UnitSums, unit_sums
+from mmseg_cosda.models.class_similarity import UnitSums, unit_sums
 from mmseg_cosda.models.functional import resize_labels
+from mmseg_cosda.models.matching import MatchSums
 from mmseg_cosda.models.segmentors.head_losses import stack_labels
 from mmseg_cosda.models.taps import record_taps
 
@@ -24,7 +25,7 @@ class Diagnosis(NamedTuple):
     """
 
     features: UnitSums
-    matches: Mapping[str, MatchCounts]
+    matches: Mapping[str, MatchSums]
 
     def __add__(self, other: object) -> Diagnosis:
         """Pool the images of both."""

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.matches.closeup import Bank, MatchedImage, as_map, look_closely
-from mmseg_cosda.matches.figures import MatchSums, match_shares, sum_matches
 from mmseg_cosda.matches.forward import picture_of, see_target
-from mmseg_cosda.matches.similarity import match_pixels
+from mmseg_cosda.matches.share_table import share_rows
 from mmseg_cosda.matches.source import SeenImage, SourceImages
 from mmseg_cosda.matches.target import TargetSet, split_target_map
 from mmseg_cosda.matches.traced_queue import TracedQueue
 from mmseg_cosda.models.alignments.class_wise_cosine_loss import ClassWiseCosineLoss
+from mmseg_cosda.models.matching import MatchSums, match_pixels, sum_matches
 
 MOST_PATCHES = 8
 _PICTURES = 32  # source images kept decoded
@@ -127,7 +127,7 @@ def match_image(
         share=as_map(found.share, size),
         best=as_map(found.best, size),
         pixels=pixels,
-        figures=match_shares(sums)[-1],
+        figures=share_rows(sums)[-1],
     )
     return image, sums
 
