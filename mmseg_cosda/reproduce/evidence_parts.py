@@ -8,13 +8,14 @@ from typing import Any
 
 from mmseg_cosda.reproduce.rows import Row
 from mmseg_cosda.reproduce.table import NO_FIGURE, Results
+from mmseg_cosda.work_dir import current_name
 
 _FEATURES = {
     "similarity within a class": "diagnosis/within",
     "between classes": "diagnosis/between",
     "pairs selected, %": "selected",
-    "of these right (purity), %": "purity",
-    "target pixels split rightly, %": "split",
+    "match precision, %": "match_precision",
+    "assignment accuracy, %": "assignment_accuracy",
 }
 
 
@@ -80,7 +81,9 @@ def _feature(runs: Sequence[Mapping[str, Any]], name: str) -> str:
         100 * series[-1]
         for run in runs
         for key, series in run.items()
-        if key.count("/") == 2 and key.endswith(f"/{name}") and series[-1] is not None
+        if key.count("/") == 2
+        and current_name(key).endswith(f"/{name}")
+        and series[-1] is not None
     ]
     return _mean(values, ".1f")
 

@@ -14,13 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.reproduce.collect import (
-    last_checkpoint,
-    missing_evaluation,
-    read_curve,
-)
 from mmseg_cosda.reproduce.plan import Plan, Run, read_options
 from mmseg_cosda.reproduce.results import read_result, write_result
+from mmseg_cosda.work_dir import last_checkpoint, missing_evaluation, read_curve
 
 Say = Callable[[str], None]
 LOG = "reproduce.log"

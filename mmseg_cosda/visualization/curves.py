@@ -29,7 +29,14 @@ UNITS = {
     "memory": "memory (MiB)",
     "grad_norm": "gradient norm",
 }
-SHARES = ("selected", "queue_fill", "coverage", "purity", "split", "pulled")
+SHARES = (
+    "selected",
+    "queue_fill",
+    "coverage",
+    "match_precision",
+    "assignment_accuracy",
+    "pulled",
+)
 SIMILARITIES = ("similarity", "within", "between")
 
 

@@ -156,7 +156,7 @@ def test_axes_say_their_units() -> None:
     assert axis_label("aAcc", True) == "pixel accuracy on validation (%)"
     assert axis_label("time", False) == "time per iteration (s)"
     assert axis_label("source.decode.acc_seg", False) == "source.decode.acc_seg (%)"
-    share = "diagnosis/cosine.layer4/purity"
+    share = "diagnosis/cosine.layer4/match_precision"
     assert axis_label(share, False) == f"{share} (share)"
     assert axis_label("diagnosis/within/car", False).endswith("(cosine similarity)")
     assert axis_label("loss", False) == "loss"
