@@ -47,8 +47,8 @@ def test_the_queue_is_the_one_that_training_would_fill(project: Project) -> None
     assert [each.number for each in seen] == list(images.order[:5])
     assert list(images.order) != sorted(images.order)
     expected = trained(model, images, [each.number for each in seen])
-    features, counts = loss.queues["last"].as_tensors()
-    wanted, sizes = expected.queues["last"].as_tensors()
+    features, counts = loss.queue("last").as_tensors()
+    wanted, sizes = expected.queue("last").as_tensors()
     assert torch.equal(counts, sizes)
     assert counts.max() == 9
     torch.testing.assert_close(features, wanted)
@@ -106,7 +106,7 @@ def test_at_most_n_features_per_class_and_image(project: Project) -> None:
     model, _, images, cfg = prepare(project)
     loss = build_alignment(cfg, "cosine", model, per_class=2)
     fill_queues(model, loss, images, 3)
-    queue = loss.queues["last"]
+    queue = loss.queue("last")
     assert isinstance(queue, TracedQueue)
     assert queue.counts.max() == 6
     pushes = queue.origins()[0, :6, 0]

@@ -133,6 +133,10 @@ class SourceMemory(nn.Module):
         assert isinstance(queue, ClassFeatureQueue)  # what __init__ has put there
         return queue
 
+    def replace_queue(self, name: str, queue: ClassFeatureQueue) -> None:
+        """Put another queue in the place of a tap's, such as one that traces rows."""
+        self.queues[name] = queue
+
     def _fills(self) -> dict[str, Tensor]:
         queues = {name: self.queue(name) for name in self.queues}
         return {name: queue.counts / queue.capacity for name, queue in queues.items()}
