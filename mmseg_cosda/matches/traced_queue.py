@@ -45,8 +45,8 @@ class TracedQueue(ClassFeatureQueue):
     @classmethod
     def like(cls, queue: ClassFeatureQueue) -> TracedQueue:
         """Return an empty traced queue of another's sizes and dtype."""
-        features, _ = queue.as_tensors()
-        return cls(*features.shape, features.dtype)
+        dtype = queue.as_tensors()[0].dtype
+        return cls(queue.num_classes, queue.capacity, queue.channels, dtype)
 
     def origins(self) -> Tensor:
         """Return the origin of each feature.

@@ -13,6 +13,7 @@ from helpers.pseudo_label_project import Project
 from helpers.toys import CLASSES, cosine_config
 from mmengine.dataset import pseudo_collate
 from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
 from torch.nn import functional as F
 
 import mmseg_cosda.matches.source as source
@@ -34,10 +35,10 @@ def trained(model: Any, images: SourceImages, numbers: list[int]) -> Any:
     full = copy.deepcopy(model)
     full.alignments["cosine"] = MODELS.build(cosine_config(queue_size=9))
     for number in numbers:
-        batch = full.data_preprocessor.source(
-            pseudo_collate([images.sample(number)]), True
-        )
-        full._source_losses(batch["inputs"], batch["data_samples"])
+        sample = images.sample(number)
+        unlabelled = {**sample, "data_samples": SegDataSample()}
+        pair = dict(source=sample, target=unlabelled)
+        full.loss(**full.data_preprocessor(pseudo_collate([pair]), True))
     return full.alignments["cosine"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from mmseg_cosda.models.segmentors.compiled_forward import (
     compile_backend,
     compile_forward,
 )
+from mmseg_cosda.models.segmentors.domain_forward import see_domain
 from mmseg_cosda.models.segmentors.head_losses import (
     Losses,
     per_image_losses,
@@ -247,6 +248,17 @@ class UDAEncoderDecoder(EncoderDecoder):
         for phase in self.phases(inputs, data_samples):
             losses.update(phase.losses())
         return losses
+
+    def see(
+        self,
+        inputs: Tensor,
+        labels: Tensor | None = None,
+        *,
+        paths: Iterable[str] | None = None,
+        step_seed: int = 0,
+    ) -> DomainBatch:
+        """Forward images as alignments see them, without a loss: :func:`see_domain`."""
+        return see_domain(self, inputs, labels, paths, step_seed)
 
     def diagnose(
         self, data: dict[str, Any], feature: str, pseudo_labels: Tensor | None = None
