@@ -26,7 +26,7 @@ from mmseg_cosda.matches.alignment import (
 )
 from mmseg_cosda.matches.closeup import Bank, MatchedImage
 from mmseg_cosda.matches.json_report import json_report
-from mmseg_cosda.matches.match_image import Settings, make_bank, match_image
+from mmseg_cosda.matches.match_image import MatchPictureOptions, make_bank, match_image
 from mmseg_cosda.matches.share_table import share_rows, share_table
 from mmseg_cosda.matches.source import ORDERS, SourceImages, fill_queues
 from mmseg_cosda.matches.target import SPLITS, TargetSet
@@ -95,7 +95,7 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(args)
 
 
-def check(args: argparse.Namespace) -> Settings:
+def check(args: argparse.Namespace) -> MatchPictureOptions:
     """Refuse options out of range; return what is shown."""
     check_suffix(args.out)
     for name in ("count", "source_images", "per_class"):
@@ -104,7 +104,7 @@ def check(args: argparse.Namespace) -> Settings:
             raise UserError(f"--{name.replace('_', '-')} {value}: must be positive")
     if args.seed < 0:
         raise UserError(f"--seed {args.seed}: must not be negative")
-    return Settings(args.pixels, args.patches, args.patch_size)
+    return MatchPictureOptions(args.pixels, args.patches, args.patch_size)
 
 
 def check_classes(model: Any, loss: Any, names: Mapping[str, Sequence[str]]) -> None:
@@ -128,7 +128,7 @@ def choose_tap(taps: Mapping[str, Any], name: str | None) -> str:
 
 def run(args: argparse.Namespace) -> tuple[Figure, dict[str, Any], str]:
     """Return the page, the figures as plain data, and as a table."""
-    settings, device = check(args), choose_device(args.device)
+    options, device = check(args), choose_device(args.device)
     cfg = read_config(args.config, args.cfg_options)
     name = cosine_alignment(cfg, args.alignment)
     targets = TargetSet(cfg, args.split)
@@ -146,7 +146,7 @@ def run(args: argparse.Namespace) -> tuple[Figure, dict[str, Any], str]:
     )
     seen = fill_queues(model, loss, sources, args.source_images)
     bank = make_bank(loss, tap, seen, sources)
-    found = match_all(model, loss, bank, targets, chosen, tap, settings)
+    found = match_all(model, loss, bank, targets, chosen, tap, options)
     images = [image for image, _ in found]
     shares = share_rows(reduce(operator.add, (sums for _, sums in found)))
     facts = {
@@ -184,13 +184,13 @@ def match_all(
     targets: TargetSet,
     chosen: Sequence[int],
     tap: str,
-    settings: Settings,
+    options: MatchPictureOptions,
 ) -> list[tuple[MatchedImage, MatchSums]]:
     """Match the chosen target images, with a progress bar."""
     found = []
     bar = ProgressBar(len(chosen), file=sys.stderr)
     for index in chosen:
-        found.append(match_image(model, loss, tap, bank, targets, index, settings))
+        found.append(match_image(model, loss, tap, bank, targets, index, options))
         bar.update()
     print(file=sys.stderr)
     return found

@@ -25,7 +25,7 @@ _PICTURES = 32  # source images kept decoded
 
 
 @dataclass(frozen=True)
-class Settings:
+class MatchPictureOptions:
     """What is shown of a target image.
 
     Args:
@@ -83,7 +83,7 @@ def match_image(
     bank: Bank,
     targets: TargetSet,
     index: int,
-    settings: Settings,
+    options: MatchPictureOptions,
 ) -> tuple[MatchedImage, MatchSums]:
     """Match a target image with a queue.
 
@@ -94,7 +94,7 @@ def match_image(
         bank: Its queue.
         targets: The target images.
         index: Which of them.
-        settings: What is shown.
+        options: What is shown.
 
     Returns:
         What is shown, and the sums of its figures.
@@ -109,15 +109,15 @@ def match_image(
     sums = sum_matches(found, target.labels, target.truth, loss.num_classes)
     size = target.geometry.map_size
     pixels = []
-    if settings.pixels:
+    if options.pixels:
         pixels = look_closely(
             picture,
             target,
             found,
             bank,
-            settings.pixels,
-            settings.patches,
-            settings.patch_size,
+            options.pixels,
+            options.patches,
+            options.patch_size,
         )
     image = MatchedImage(
         name=targets.names[index],

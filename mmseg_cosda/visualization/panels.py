@@ -26,7 +26,7 @@ IGNORED = (0, 0, 0)
 
 
 @dataclass(frozen=True)
-class Row:
+class PictureRow:
     """What is shown of an image.
 
     Args:
@@ -115,7 +115,7 @@ def legend_of(dataset: Any) -> Legend:
 
 
 def draw_panels(
-    rows: Sequence[Row],
+    rows: Sequence[PictureRow],
     models: Sequence[str],
     legend: Legend,
     width: float | None = None,
@@ -170,7 +170,9 @@ def draw_panels(
     return figure
 
 
-def _draw_row(row: Row, axes: Sequence[Axes], legend: Legend, letters: int) -> None:
+def _draw_row(
+    row: PictureRow, axes: Sequence[Axes], legend: Legend, letters: int
+) -> None:
     maps = [row.truth, *row.predictions]
     pictures = [row.picture, *(legend.paint(labels) for labels in maps)]
     name = row.name.rpartition("/")[2]

@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.visualization.arguments import named_values
 from mmseg_cosda.visualization.comparison import compare, pick
-from mmseg_cosda.visualization.panels import Legend, Row, draw_panels, legend_of
+from mmseg_cosda.visualization.panels import Legend, PictureRow, draw_panels, legend_of
 from mmseg_cosda.visualization.predictions import LabelMaps, read_picture
 from mmseg_cosda.visualization.selection import Score, find_images, score
 
@@ -104,7 +104,7 @@ def test_panels_show_labels_in_their_colours_and_what_occurs() -> None:
     predicted = np.full((40, 60), 3, np.uint8)
     picture = np.full((40, 60, 3), 77, np.uint8)
     name = "city/" + 60 * "x" + "_000019"
-    row = Row(name, "", picture, truth, [predicted], [Score(12.34, math.nan)])
+    row = PictureRow(name, "", picture, truth, [predicted], [Score(12.34, math.nan)])
     legend = Legend(("road", "sky", "bus", "car"), palette, 255)
     figure = draw_panels([row], ["model"], legend)
     canvas = FigureCanvasAgg(figure)
