@@ -68,13 +68,13 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     add("--out", required=True, type=Path, help="the .png, .pdf or .svg to write")
     add("--json", type=Path, metavar="FILE", help="write all figures there, too")
     add("--images", nargs="+", default=[], metavar="NAME", help="target images")
-    add("--count", type=int, default=2, help="or so many, spread evenly (2)")
+    add("--count", type=int, default=2, help="or this many, spread evenly (2)")
     add("--split", choices=SPLITS, default="val", help="of the target (val)")
     add(
         "--source-images",
         type=int,
         metavar="N",
-        help="that fill the queue (until each class has features, but from 20 to 100)",
+        help="that fill the queue (until each class has features, from 20 to 100)",
     )
     add("--source-order", choices=ORDERS, default="random", help="default random")
     add(

@@ -62,7 +62,7 @@ def build_alignment(
         cfg: A whole config.
         name: Of the alignment.
         model: The segmentor, for the taps.
-        per_class: At most so many random features per class and image enter the
+        per_class: At most this many random features per class and image enter the
             queues; None for the config's ``enqueue_limit``.
 
     Returns:

@@ -60,7 +60,7 @@ class TargetPixel:
 
     @property
     def right(self) -> bool | None:
-        """Whether it is pulled towards its true class; None where nobody knows."""
+        """Whether it is pulled towards its true class; None without ground truth."""
         return None if self.truth is None else self.truth == self.label
 
 
@@ -102,7 +102,7 @@ class Bank:
         geometries: Of each image's map.
         picture: Returns a source image, (H, W, 3) RGB, by the dataset's index.
         threshold: T_cos.
-        top_k: At most so many pairs of each target pixel count; None for all.
+        top_k: At most this many pairs of each target pixel count; None for all.
     """
 
     queue: Tensor
@@ -146,7 +146,7 @@ def look_closely(
         true = -1 if truth is None else int(truth[index])
         pixels.append(
             TargetPixel(
-                point=target.geometry.centre(index),
+                point=target.geometry.center(index),
                 label=int(target.labels[index]),
                 truth=None if true < 0 else true,
                 share=float(found.share[index]),
@@ -179,7 +179,7 @@ def _matches(
         matches.append(
             SourceMatch(
                 image=image,
-                point=geometry.centre(row),
+                point=geometry.center(row),
                 similarity=float(similarity[position]),
                 selected=selected > 0,
                 patch=crop(bank.picture(image), geometry, row, side),

@@ -133,7 +133,7 @@ def class_names(histories: Iterable[History]) -> list[str]:
 
 
 def is_evaluation(histories: Sequence[History], key: str) -> bool:
-    """Tell whether a metric was measured on validation or logged in training.
+    """Return whether a metric was measured on validation, not logged in training.
 
     Args:
         histories: All that is drawn.

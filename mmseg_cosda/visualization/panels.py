@@ -53,7 +53,7 @@ class Legend:
     Args:
         classes: Names.
         palette: RGB of each class.
-        ignore_index: The label of pixels that no class owns.
+        ignore_index: The label of ignored pixels.
     """
 
     classes: Sequence[str]
@@ -82,19 +82,19 @@ class Legend:
     def entries(self, maps: Iterable[UInt8]) -> list[Patch]:
         """Return the entries of the labels that occur in maps."""
         found = set().union(*(np.unique(labels).tolist() for labels in maps))
-        colours = [
+        colors = [
             (name, self.palette[i]) for i, name in enumerate(self.classes) if i in found
         ]
         if self.ignore_index in found:
-            colours.append(("ignored", IGNORED))
+            colors.append(("ignored", IGNORED))
         return [
             Patch(
-                facecolor="#" + bytes(colour).hex(),
+                facecolor="#" + bytes(color).hex(),
                 edgecolor="0.4",
                 linewidth=0.4,
                 label=name,
             )
-            for name, colour in colours
+            for name, color in colors
         ]
 
 
@@ -102,14 +102,14 @@ def legend_of(dataset: Any) -> Legend:
     """Return the legend of a host dataset.
 
     Raises:
-        UserError: If it has no colour for each class.
+        UserError: If it has no color for each class.
     """
     classes = dataset.metainfo["classes"]
     palette = dataset.metainfo.get("palette") or ()
     if len(palette) != len(classes):
         raise UserError(
             f"val_dataloader.dataset has {len(classes)} classes, but {len(palette)} "
-            "colours: give it metainfo=dict(classes=..., palette=...)"
+            "colors: give it metainfo=dict(classes=..., palette=...)"
         )
     return Legend(classes, palette, dataset.ignore_index)
 
@@ -182,7 +182,7 @@ def _draw_row(
     for s in row.scores:
         notes.append(f"mIoU {_percent(s.miou)}\naccuracy {_percent(s.accuracy)}")
     for axis, picture, note in zip(axes, pictures, notes, strict=True):
-        # Label maps must not be blended: a mix of two colours may be a third class's.
+        # Label maps must not be blended: a mix of two colors may be a third class's.
         blend = "antialiased" if picture is row.picture else "nearest"
         axis.imshow(picture, interpolation=blend)
         axis.set_xticks([])

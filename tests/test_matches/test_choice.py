@@ -79,7 +79,7 @@ def test_a_map_s_pixel_lies_where_its_label_came_from(padding: int) -> None:
     geometry = MapGeometry(small, size, padding)
     width, height = geometry.cell
     for index, label in enumerate(resized.tolist()):
-        x, y = geometry.centre(index)
+        x, y = geometry.center(index)
         if label >= 0:
             assert abs(label % 18 - x) <= width / 2
             assert abs(label // 18 - y) <= height / 2
@@ -97,8 +97,8 @@ def test_a_patch_is_cut_around_its_pixel_and_stays_inside() -> None:
         [25, 26, 27, 28],
         [33, 34, 35, 36],
     ]
-    assert middle.centre == (1.5, 1.5)
+    assert middle.center == (1.5, 1.5)
     corner = crop(picture, geometry, 11, 4)
     assert corner.picture[-1, -1, 0] == 47
-    assert corner.centre == (2.5, 2.5)
+    assert corner.center == (2.5, 2.5)
     assert crop(picture, geometry, 0, 99).picture.shape == (6, 6, 3)

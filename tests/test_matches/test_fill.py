@@ -75,7 +75,7 @@ def test_each_feature_is_found_again_in_its_image(project: Project) -> None:
             truth = sample["data_samples"].gt_sem_seg.data[:, ::4, ::4]  # nearest
             assert logits.argmax(1).flatten()[row] == c
             assert truth.flatten()[row] == c
-            x, y = bank.geometries[push].centre(row)
+            x, y = bank.geometries[push].center(row)
             assert (int(y // 4), int(x // 4)) == divmod(row, 8)
             from_images.add(push)
     assert len(from_images) > 1

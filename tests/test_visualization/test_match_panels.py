@@ -51,8 +51,8 @@ def frames(figure: Figure) -> list[str]:
 
 def test_a_pixel_s_frames_say_whether_it_is_pulled_rightly() -> None:
     figure = draw_matches([image(pixel(0, 0), pixel(0, 1), pixel(1, None))], LOOK)
-    colours = [to_hex(colour) for colour in (RIGHT, WRONG, UNKNOWN) for _ in range(4)]
-    assert frames(figure) == colours
+    colors = [to_hex(color) for color in (RIGHT, WRONG, UNKNOWN) for _ in range(4)]
+    assert frames(figure) == colors
     written = texts(figure)
     assert "✓ road" in written
     assert "✗ is traffic light" in written
