@@ -31,7 +31,7 @@ from mmseg_cosda.reproduce.plan import (
     with_teachers,
 )
 from mmseg_cosda.reproduce.results import read_result
-from mmseg_cosda.reproduce.rows import NETS, ROWS, TASKS, Row, Setting
+from mmseg_cosda.reproduce.rows import NETS, ROWS, TASKS, Setting, TableRow
 from mmseg_cosda.reproduce.table import settings_table, write_table
 from mmseg_cosda.reproduce.tables import BASELINES, TABLES, table_rows
 from mmseg_cosda.visualization.files import check_suffix, save_figure
@@ -160,7 +160,7 @@ def show_commands(plan: Plan, runs: Sequence[Run]) -> None:
 
 
 def read_results(
-    plan: Plan, rows: Iterable[Row], seeds: Sequence[int]
+    plan: Plan, rows: Iterable[TableRow], seeds: Sequence[int]
 ) -> dict[str, dict[int, dict[str, Any]]]:
     """Read the results that there are, by row and seed."""
     results: dict[str, dict[int, dict[str, Any]]] = {}
@@ -174,7 +174,7 @@ def read_results(
 
 def write_tables(
     plan: Plan,
-    tables: dict[str, list[Row]],
+    tables: dict[str, list[TableRow]],
     seeds: Sequence[int],
     baseline: str | None,
     plot: Path | None,

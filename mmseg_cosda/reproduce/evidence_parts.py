@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmseg_cosda.reproduce.rows import Row
+from mmseg_cosda.reproduce.rows import TableRow
 from mmseg_cosda.reproduce.table import NO_FIGURE, Results
 from mmseg_cosda.work_dir import current_name
 
@@ -19,7 +19,7 @@ _FEATURES = {
 }
 
 
-def class_lines(rows: Sequence[Row], results: Results) -> list[str]:
+def class_lines(rows: Sequence[TableRow], results: Results) -> list[str]:
     """Write the IoU of each class at the last iteration, mean over the seeds.
 
     Args:
@@ -48,7 +48,7 @@ def class_lines(rows: Sequence[Row], results: Results) -> list[str]:
     return lines
 
 
-def feature_lines(rows: Sequence[Row], results: Results) -> list[str]:
+def feature_lines(rows: Sequence[TableRow], results: Results) -> list[str]:
     """Write what the diagnosis saw at the last iteration, mean over the seeds.
 
     Args:

@@ -14,7 +14,7 @@ from mmengine.config import Config
 
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.launch import ConfigOption
-from mmseg_cosda.reproduce.rows import ROWS, Row, Setting
+from mmseg_cosda.reproduce.rows import ROWS, Setting, TableRow
 
 LABEL_KEY = "train_dataloader.dataset.target.pseudo_label_dir"
 TEACHERS = {
@@ -36,7 +36,7 @@ def teacher_name(setting: Setting) -> str:
 class Run:
     """A row trained with a seed."""
 
-    row: Row
+    row: TableRow
     seed: int
 
     def __str__(self) -> str:

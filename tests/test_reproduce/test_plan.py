@@ -16,7 +16,7 @@ from mmseg_cosda.reproduce.plan import (
     teacher_name,
     with_teachers,
 )
-from mmseg_cosda.reproduce.rows import ROWS, Row, Setting
+from mmseg_cosda.reproduce.rows import ROWS, Setting, TableRow
 from mmseg_cosda.reproduce.tables import TABLES, table_rows
 
 
@@ -80,7 +80,7 @@ def settings_of(table: str) -> list[Setting]:
     return [*settings, Setting("demo"), Setting("torcs2camvid")]
 
 
-def check_row(plan: Plan, row: Row) -> None:
+def check_row(plan: Plan, row: TableRow) -> None:
     run = Run(row, 3)
     cfg = read_options(plan.config(run), plan.train_options(run))
     assert cfg.randomness.seed == 3
