@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,9 @@ from helpers.toys import cosine_config
 from PIL import Image
 
 from mmseg_cosda.engine import MatchDiagnosisHook
+from mmseg_cosda.models.class_similarity import UnitSums
+from mmseg_cosda.models.matching import MatchSums
+from mmseg_cosda.models.segmentors.target_diagnosis import Diagnosis
 
 
 def hook(cfg: Any, **options: Any) -> dict[str, Any]:
@@ -70,6 +74,30 @@ def test_pseudo_labels_split_as_in_training(tmp_path: Path) -> None:
         assert math.isnan(line[f"diagnosis/cosine.last/assignment_accuracy/{name}"])
     building = line["diagnosis/cosine.last/assignment_accuracy/building"]
     assert building == line["diagnosis/cosine.last/assignment_accuracy"] > 0
+
+
+def test_pulled_pixels_are_among_those_with_a_ground_truth() -> None:
+    sums = MatchSums(*torch.ones(10, 2).double())._replace(
+        pixels=torch.tensor([8.0, 8.0]).double(),
+        pulled=torch.tensor([4.0, 8.0]).double(),
+        labelled=torch.tensor([4.0, 4.0]).double(),
+        labelled_pulled=torch.tensor([3.0, 4.0]).double(),
+    )
+    features = UnitSums(torch.ones(2, 3).double(), torch.ones(2).double())
+
+    class Model(torch.nn.Module):
+        def diagnose(self, *args: Any) -> Diagnosis:
+            return Diagnosis(features, {"cosine.last": sums})
+
+    watching = MatchDiagnosisHook({})
+    watching._samples = [({}, None)]
+    data = SimpleNamespace(metainfo={"classes": ("road", "sky")})
+    runner = SimpleNamespace(
+        model=Model(), train_dataloader=SimpleNamespace(dataset=data)
+    )
+    found = watching.figures(runner)
+    assert found["diagnosis/cosine.last/pulled/road"] == 3 / 4
+    assert found["diagnosis/cosine.last/pulled"] == 7 / 8
 
 
 @pytest.mark.parametrize("option", ["images", "interval"])
