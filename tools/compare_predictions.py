@@ -19,7 +19,7 @@ from mmseg_cosda.pseudo_labels.sources import TargetImages, load_model, read_con
 from mmseg_cosda.visualization.arguments import named_values
 from mmseg_cosda.visualization.comparison import CRITERIA, compare, pick
 from mmseg_cosda.visualization.files import check_suffix, check_width, save_figure
-from mmseg_cosda.visualization.panels import Row, draw_panels, legend_of
+from mmseg_cosda.visualization.panels import PictureRow, draw_panels, legend_of
 from mmseg_cosda.visualization.predictions import (
     LabelMaps,
     image_names,
@@ -148,7 +148,7 @@ def main(args: Sequence[str] | None = None) -> None:
     if not options.images:
         shown = pick(compared, options.by, options.rows, options.apart)
     rows = [
-        Row(
+        PictureRow(
             names[indices[i]],
             compared[i].note(options.by),
             read_picture(images[indices[i]], truths[i]),
