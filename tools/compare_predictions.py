@@ -12,23 +12,17 @@ from typing import Any
 import torch
 
 import mmseg_cosda  # noqa: F401  (registers everything)
+from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.device import choose_device
 from mmseg_cosda.errors import UserError, run_tool
-from mmseg_cosda.launch import ConfigOption
-from mmseg_cosda.pseudo_labels.sources import TargetImages, load_model, read_config
+from mmseg_cosda.inference.image_names import find_images, image_names, name_suffix
+from mmseg_cosda.inference.images import TargetImages, read_picture, validation_images
+from mmseg_cosda.inference.loading import load_model
+from mmseg_cosda.inference.predicted_maps import LabelMaps, predict_maps
 from mmseg_cosda.visualization.arguments import named_values
 from mmseg_cosda.visualization.comparison import CRITERIA, compare, pick
 from mmseg_cosda.visualization.files import check_suffix, check_width, save_figure
 from mmseg_cosda.visualization.panels import PictureRow, draw_panels, legend_of
-from mmseg_cosda.visualization.predictions import (
-    LabelMaps,
-    image_names,
-    name_suffix,
-    predict_maps,
-    read_picture,
-    validation_images,
-)
-from mmseg_cosda.visualization.selection import find_images
 
 EPILOG = """\
 The images are those of the config's val_dataloader. Shown are the images on which

@@ -12,22 +12,20 @@ import torch
 from mmengine import dist
 
 import mmseg_cosda  # noqa: F401  (registers everything)
+from mmseg_cosda.config import ConfigOption, read_config, target_config
 from mmseg_cosda.device import choose_device
 from mmseg_cosda.errors import run_tool
 from mmseg_cosda.files import atomic_write
-from mmseg_cosda.launch import ConfigOption
+from mmseg_cosda.inference.images import TargetImages, inference_pipeline
+from mmseg_cosda.inference.loading import load_model, weights_digest
+from mmseg_cosda.inference.low_memory import return_freed_memory
 from mmseg_cosda.pseudo_labels.generation import PseudoLabelGenerator, generate
-from mmseg_cosda.pseudo_labels.memory import return_freed_memory
-from mmseg_cosda.pseudo_labels.picture import check_format, draw_report
-from mmseg_cosda.pseudo_labels.settings import COMPARISONS, Settings, content_digest
-from mmseg_cosda.pseudo_labels.sources import (
-    TargetImages,
-    inference_pipeline,
-    load_model,
-    read_config,
-    target_config,
-    weights_digest,
+from mmseg_cosda.pseudo_labels.options import (
+    COMPARISONS,
+    GenerationOptions,
+    content_digest,
 )
+from mmseg_cosda.pseudo_labels.report import check_format, draw_report
 from mmseg_cosda.pseudo_labels.spool import Spool
 
 EPILOG = """\
@@ -79,7 +77,7 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Generate the pseudo-labels; return the report."""
-    settings = Settings(
+    options = GenerationOptions(
         args.quantile, args.cap, args.comparison, args.evaluate, args.batch_size
     )
     device = choose_device(args.device)
@@ -91,9 +89,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     target = target_config(cfg)
     pipeline = inference_pipeline(cfg, with_labels=args.evaluate)
     images = TargetImages(target, pipeline)
+    images.require_labels("leave --evaluate out")
     model = load_model(cfg, args.checkpoint, device)
     generator = PseudoLabelGenerator(
-        model, images, Spool(args.out), settings, args.workers
+        model, images, Spool(args.out), options, args.workers
     )
     target.pop("pipeline", None)
     manifest = {
@@ -102,7 +101,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "weights": weights_digest(model),
         "data": content_digest(cfg["model"], target, pipeline, generator.names),
         "device": torch.device(device).type,
-        **vars(settings),
+        **vars(options),
     }
     return generate(generator, manifest, args.overwrite)
 

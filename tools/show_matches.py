@@ -15,10 +15,11 @@ from matplotlib.figure import Figure
 from mmengine.utils import ProgressBar
 
 import mmseg_cosda  # noqa: F401  (registers everything)
+from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.device import choose_device
 from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.files import atomic_write
-from mmseg_cosda.launch import ConfigOption
+from mmseg_cosda.inference.loading import load_model, read_weights
 from mmseg_cosda.matches.alignment import (
     build_alignment,
     cosine_alignment,
@@ -31,7 +32,6 @@ from mmseg_cosda.matches.share_table import share_rows, share_table
 from mmseg_cosda.matches.source import ORDERS, SourceImages, fill_queues
 from mmseg_cosda.matches.target import SPLITS, TargetSet
 from mmseg_cosda.models.matching import MatchSums
-from mmseg_cosda.pseudo_labels.sources import load_model, read_config, read_weights
 from mmseg_cosda.visualization.files import check_suffix, save_figure
 from mmseg_cosda.visualization.match_maps import Look
 from mmseg_cosda.visualization.match_panels import draw_matches

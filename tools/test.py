@@ -10,13 +10,12 @@ from mmengine.config import Config
 
 import mmseg_cosda  # noqa: F401  (before any config is read)
 from mmseg_cosda.errors import UserError, run_tool
+from mmseg_cosda.inference.checkpoint_fit import TRAINING_ONLY, CheckpointFitHook
 from mmseg_cosda.launch import (
-    TRAINING_ONLY,
-    CheckpointFitHook,
     add_run_arguments,
     build_runner,
     processes,
-    read_config,
+    read_run_config,
     run,
 )
 
@@ -86,7 +85,7 @@ def prepare(cfg: Config, options: argparse.Namespace) -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Evaluate as the command line says."""
     options = parse(args)
-    cfg = read_config(options)
+    cfg = read_run_config(options)
     prepare(cfg, options)
     with processes(options.launcher, options.local_rank):
         runner = build_runner(cfg)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import mmseg_cosda  # noqa: F401  (before any config is read)
 from mmseg_cosda.errors import run_tool
+from mmseg_cosda.inference.checkpoint_fit import CheckpointFitHook
 from mmseg_cosda.launch import (
-    CheckpointFitHook,
     add_run_arguments,
     build_runner,
     processes,
-    read_config,
+    read_run_config,
     run,
     use_mixed_precision,
 )
@@ -44,7 +44,7 @@ def parse(args: Sequence[str] | None) -> argparse.Namespace:
 def main(args: Sequence[str] | None = None) -> None:
     """Train as the command line says."""
     options = parse(args)
-    cfg = read_config(options)
+    cfg = read_run_config(options)
     cfg.resume = options.resume
     if options.amp:
         use_mixed_precision(cfg)

@@ -18,10 +18,10 @@ from mmseg_cosda.benchmark.report import Row, Settings
 from mmseg_cosda.benchmark.step import build_segmentor
 from mmseg_cosda.benchmark.step_rows import read_model
 from mmseg_cosda.datasets import DemoStreetsDataset
+from mmseg_cosda.inference.confidence import upsampled_probabilities
 from mmseg_cosda.pseudo_labels.generation import PseudoLabelGenerator
 from mmseg_cosda.pseudo_labels.histogram import ConfidenceHistogram
-from mmseg_cosda.pseudo_labels.prediction import upsampled_probabilities
-from mmseg_cosda.pseudo_labels.settings import Settings as Choices
+from mmseg_cosda.pseudo_labels.options import GenerationOptions
 from mmseg_cosda.pseudo_labels.spool import Spool
 
 MIB = 2**20
@@ -120,7 +120,7 @@ def generation_rows(settings: Settings) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         spool = Spool(folder)
         outline: Any = SimpleNamespace(out_channels=classes)
-        generator = PseudoLabelGenerator(outline, images, spool, Choices())
+        generator = PseudoLabelGenerator(outline, images, spool, GenerationOptions())
         spool.folder.mkdir(parents=True)
 
         def rest() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from mmcv.transforms import LoadAnnotations, LoadImageFromFile
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from mmengine.utils import track_progress_rich
@@ -27,8 +28,11 @@ from mmseg_cosda.datasets.check_files import (
 from mmseg_cosda.datasets.folder import FolderSegDataset
 from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
 from mmseg_cosda.datasets.pseudo_label import pseudo_label_name
+from mmseg_cosda.datasets.transforms.raw_ids import RawIdsToTrainIds
 
-LABEL_LOADERS = ("RawIdsToTrainIds", "LoadAnnotations")
+LABEL_LOADERS = (RawIdsToTrainIds, LoadAnnotations)
+# Derived from LoadImageFromFile, but what they read is no picture file.
+OTHER_LOADERS = ("LoadImageFromNDArray", "LoadImageFromNpyFile")
 
 
 @dataclass
@@ -187,8 +191,12 @@ def _list_pseudo_labels(
 
 
 def _reads_files(dataset: Any) -> bool:
-    names = [type(transform).__name__ for transform in _transforms(dataset)]
-    return "LoadImageFromFile" in names
+    """Return whether the pipeline begins with picture files, which PIL reads too."""
+    others = tuple(filter(None, map(TRANSFORMS.get, OTHER_LOADERS)))
+    return any(
+        isinstance(transform, LoadImageFromFile) and not isinstance(transform, others)
+        for transform in _transforms(dataset)
+    )
 
 
 def _transforms(dataset: Any) -> list[Any]:
@@ -197,15 +205,10 @@ def _transforms(dataset: Any) -> list[Any]:
 
 
 def _file_check(dataset: Any, report: DatasetCheck) -> partial[FileCheck]:
-    loaders = [t for t in _transforms(dataset) if type(t).__name__ in LABEL_LOADERS]
+    loaders = [t for t in _transforms(dataset) if isinstance(t, LABEL_LOADERS)]
     load_labels = loaders[0] if loaders else None
-    if type(load_labels).__name__ == "RawIdsToTrainIds":
-        options = {
-            "type": "RawIdsToTrainIds",
-            "id_map": loaders[0].id_map,
-            "strict": True,
-        }
-        load_labels = TRANSFORMS.build(options)
+    if isinstance(load_labels, RawIdsToTrainIds):
+        load_labels = RawIdsToTrainIds(id_map=load_labels.id_map, strict=True)
     return partial(
         check_files,
         root=getattr(dataset, "data_root", None) or ".",

@@ -9,11 +9,11 @@ from typing import Any
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from mmseg_cosda.config import type_name
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.matches.traced_queue import TracedQueue
 from mmseg_cosda.models.alignments.class_wise_cosine_loss import ClassWiseCosineLoss
 from mmseg_cosda.models.taps import check_taps
-from mmseg_cosda.pseudo_labels.sources import type_name
 
 
 def cosine_alignment(cfg: Mapping[str, Any], name: str | None = None) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.launch import ConfigOption
 from mmseg_cosda.reproduce.rows import ROWS, Setting, TableRow
 
 LABEL_KEY = "train_dataloader.dataset.target.pseudo_label_dir"
@@ -219,13 +219,4 @@ def read_options(path: Path, options: Sequence[str]) -> Config:
     parser = argparse.ArgumentParser(prog="reproduce.py")
     parser.add_argument("--cfg-options", nargs="*", action=ConfigOption)
     changes = parser.parse_args(["--cfg-options", *options]).cfg_options
-    if not path.is_file():
-        raise UserError(f"config {path} does not exist")
-    cfg = Config.fromfile(path)
-    try:
-        cfg.merge_from_dict(changes)
-    except (KeyError, TypeError, AssertionError) as error:
-        raise UserError(
-            f"--cfg-options {' '.join(options)} don't fit {path}: {error}"
-        ) from error
-    return cfg
+    return read_config(path, changes)

@@ -15,7 +15,7 @@ from PIL import Image
 
 import mmseg_cosda.pseudo_labels.generation as generation
 from helpers.pseudo_label_project import NAMES, Project, write_config
-from mmseg_cosda.pseudo_labels.prediction import predict_confidence
+from mmseg_cosda.inference.confidence import predict_confidence
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "generate_pseudo_labels.py"

@@ -22,9 +22,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import mmseg_cosda.matches.source as source
+from mmseg_cosda.config import read_config
 from mmseg_cosda.errors import UserError, run_tool
+from mmseg_cosda.inference.loading import load_model
 from mmseg_cosda.models.taps import record_taps
-from mmseg_cosda.pseudo_labels.sources import load_model, read_config
 
 TOOL = Path(__file__).parents[2] / "tools" / "show_matches.py"
 THRESHOLD, CAPACITY = 0.75, 6
@@ -214,7 +215,7 @@ def test_training_images_and_dataset_order(tool: ModuleType, demo: Path) -> None
         (["--seed", "-1"], "--seed -1: must not be negative"),
         (["--tap", "layer9"], "--tap layer9: the cosine loss has layer4"),
         (["--alignment", "c"], "no cosine loss 'c'.*give --alignment, one of cosine"),
-        (["--images", "nowhere"], "--images nowhere: none of the 2 images"),
+        (["--images", "nowhere"], "--images nowhere: no image has that name"),
         (["--out", "a.txt"], "--out a.txt: must end with .png, .pdf or .svg"),
         (["--device", "cuda:77"], "--device cuda:77: this machine has no such device"),
         (

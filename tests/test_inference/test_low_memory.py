@@ -18,9 +18,9 @@ from torch.multiprocessing.spawn import spawn
 
 from mmseg_cosda.benchmark.live_memory import LiveMemory
 from mmseg_cosda.checkpoint import load_checkpoint_file
-from mmseg_cosda.pseudo_labels import sources
-from mmseg_cosda.pseudo_labels.memory import forget_unused_maps, return_freed_memory
-from mmseg_cosda.pseudo_labels.sources import load_model, weights_digest
+from mmseg_cosda.inference import loading
+from mmseg_cosda.inference.loading import load_model, weights_digest
+from mmseg_cosda.inference.low_memory import forget_unused_maps, return_freed_memory
 
 MB = 10**6
 CONFIG = dict(model=segmentor_config())
@@ -138,7 +138,7 @@ def test_nothing_of_the_checkpoint_stays(
         seen.extend(weakref.ref(v) for v in content["optimizer"]["state"].values())
         return content
 
-    monkeypatch.setattr(sources, "load_checkpoint_file", load)
+    monkeypatch.setattr(loading, "load_checkpoint_file", load)
     model = load_model(CONFIG, str(path), "cpu")
     assert len(seen) == len(weights) + 1 + 16
     assert all(ref() is None for ref in seen)

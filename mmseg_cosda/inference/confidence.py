@@ -17,7 +17,7 @@ def upsampled_probabilities(
     Upsampling probabilities, not logits, is what BDL's pseudo-labels are made of.
 
     Args:
-        logits: Output of a decode head, (B, C, h, w); taken to float32.
+        logits: Output of a decode head, (B, C, h, w), cast to float32.
         size: (H, W) to upsample to, pixels; the logits' own size changes nothing.
         align_corners: Of the bilinear interpolation.
 

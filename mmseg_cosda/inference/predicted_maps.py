@@ -1,4 +1,4 @@
-"""Label maps that checkpoints predict for a config's validation images."""
+"""Label maps that a model predicts, beside their ground truth."""
 
 from __future__ import annotations
 
@@ -12,54 +12,11 @@ import numpy.typing as npt
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.utils import ProgressBar
-from torch.utils.data import DataLoader, Subset
 
-from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
-from mmseg_cosda.datasets.pseudo_label import pseudo_label_names
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.pseudo_labels.sources import TargetImages, type_name
+from mmseg_cosda.inference.images import TargetImages, load_batches
 
 UInt8 = npt.NDArray[np.uint8]
-
-
-def validation_images(cfg: Mapping[str, Any]) -> TargetImages:
-    """Return the images of a config's ``val_dataloader`` through its own pipeline.
-
-    Args:
-        cfg: A whole config, of this project or of the host.
-
-    Raises:
-        UserError: If it names none, or they can't be read.
-    """
-    dataset = (cfg.get("val_dataloader") or {}).get("dataset") or {}
-    if not dataset.get("pipeline"):
-        raise UserError(
-            "the config has no validation images: val_dataloader.dataset is of type "
-            f"{type_name(dataset)} and must be a dataset with a pipeline"
-        )
-    images = TargetImages(dict(dataset), list(dataset["pipeline"]))
-    classes = images.dataset.metainfo.get("classes") or ()
-    if not 0 < len(classes) < IGNORE_INDEX:
-        raise UserError(
-            f"val_dataloader.dataset names {len(classes)} classes; from 1 to "
-            f"{IGNORE_INDEX - 1} can be drawn"
-        )
-    return images
-
-
-def image_names(images: TargetImages) -> list[str]:
-    """Return the images' names below their folder, without the dataset's suffix.
-
-    That of Cityscapes' ``ulm/ulm_0_leftImg8bit.png`` is ``ulm/ulm_0``.
-    """
-    names = pseudo_label_names(images.dataset)
-    suffix = name_suffix(images)
-    return [name.removesuffix(".png").removesuffix(suffix) for name in names]
-
-
-def name_suffix(images: TargetImages) -> str:
-    """Return what all files of a dataset have behind their names, but for the type."""
-    return str(getattr(images.dataset, "img_suffix", "")).rpartition(".")[0]
 
 
 class LabelMaps:
@@ -128,17 +85,14 @@ def predict_maps(
             f"the model has {model.out_channels} output channels, the images of "
             f"val_dataloader have {len(classes)} classes; they must agree"
         )
-    loader: DataLoader[Any] = DataLoader(
-        Subset(images, list(indices)),
-        batch_size=batch_size,
-        num_workers=min(workers, len(indices)),
-        collate_fn=list,
-        worker_init_fn=_one_thread,
-    )
+    batches = [
+        list(indices[start : start + batch_size])
+        for start in range(0, len(indices), batch_size)
+    ]
     predictions, truths = LabelMaps(), LabelMaps()
     bar = ProgressBar(len(indices), file=sys.stderr)
-    for samples in loader:
-        _check_batch(samples)
+    for samples in load_batches(images, batches, workers):
+        _require_truth(samples)
         for result in model.test_step(pseudo_collate(samples)):
             predicted, truth = _label_maps(result)
             predictions.append(predicted)
@@ -148,20 +102,11 @@ def predict_maps(
     return predictions, truths
 
 
-def _check_batch(samples: Sequence[dict[str, Any]]) -> None:
-    for sample in samples:
-        if "error" in sample:
-            raise UserError(sample["error"])
-        if "gt_sem_seg" not in sample["data_samples"]:
-            raise UserError(
-                "the pipeline of val_dataloader loads no labels; add "
-                'dict(type="LoadAnnotations")'
-            )
-    sizes = {tuple(sample["inputs"].shape[1:]) for sample in samples}
-    if len(sizes) > 1:
+def _require_truth(samples: Sequence[Mapping[str, Any]]) -> None:
+    if any("gt_sem_seg" not in sample["data_samples"] for sample in samples):
         raise UserError(
-            f"images of the sizes {sorted(sizes)} don't make a batch; take "
-            "--batch-size 1, or resize to one size in the test pipeline"
+            "the pipeline of val_dataloader loads no labels; add "
+            'dict(type="LoadAnnotations")'
         )
 
 
@@ -176,24 +121,3 @@ def _label_maps(result: Any) -> tuple[UInt8, UInt8]:
             "resize in the pipeline of val_dataloader"
         )
     return predicted, truth
-
-
-def read_picture(sample: Mapping[str, Any], like: UInt8) -> UInt8:
-    """Return a packed sample's image for the eye.
-
-    Args:
-        sample: With ``inputs``, (3, h, w) BGR as the host loads it.
-        like: Label map whose size the image is brought to, (H, W).
-
-    Returns:
-        (H, W, 3) uint8, RGB.
-    """
-    image = sample["inputs"].float().round().clamp(0, np.iinfo(np.uint8).max)
-    array = image.to(torch.uint8).flip(0).permute(1, 2, 0).contiguous().numpy()
-    height, width = like.shape
-    resized = cv2.resize(array, (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.asarray(resized, np.uint8)
-
-
-def _one_thread(_: int) -> None:
-    cv2.setNumThreads(0)

@@ -1,4 +1,4 @@
-"""What a user chooses of pseudo-labels, and how it is told apart from other choices."""
+"""What a user chooses of pseudo-labels, and digests of what else they depend on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COMPARISONS = ("gt", "ge")
 
 
 @dataclass(frozen=True)
-class Settings:
+class GenerationOptions:
     """What a user chooses of the pseudo-labels.
 
     Args:
