@@ -13,6 +13,7 @@ from mmseg_cosda.config import type_name
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.matches.traced_queue import TracedQueue
 from mmseg_cosda.models.alignments.class_wise_cosine_loss import ClassWiseCosineLoss
+from mmseg_cosda.models.segmentors.parts import with_num_classes
 from mmseg_cosda.models.taps import check_taps
 
 
@@ -88,7 +89,7 @@ def build_alignment(
     options["use_queue"] = True
     if per_class is not None:
         options["enqueue_limit"] = per_class
-    loss: ClassWiseCosineLoss = MODELS.build(options)
+    loss: ClassWiseCosineLoss = MODELS.build(with_num_classes(options, model))
     check_taps(model, loss.feature_paths, place)
     for tap in loss.taps:
         loss.replace_queue(tap, TracedQueue.like(loss.queue(tap)))

@@ -113,10 +113,16 @@ class Plan:
 
     def own_options(self, run: Run) -> list[str]:
         """Return what the run changes in its config, without the folders."""
-        own = [f"{key}={value}" for key, value in run.row.options.items()]
         names = alignment_names(self.config(run))
         shared = [text for text in self.options if _concerns(text, names)]
-        return [f"randomness.seed={run.seed}", *shared, *own]
+        task = [f"{key}={value}" for key, value in self.setting.options.items()]
+        seed = f"randomness.seed={run.seed}"
+        return [seed, *task, *shared, *self.row_options(run)]
+
+    def row_options(self, run: Run) -> list[str]:
+        """Return those of a run's options that are its row's."""
+        values = run.row.values(self.setting)
+        return [f"{key}={value}" for key, value in values.items()]
 
     def labels_of(self, run: Run) -> str | None:
         """Say whose pseudo-labels a run trains on, None for none."""

@@ -149,6 +149,13 @@ def read_result(plan: Plan, run: Run) -> dict[str, Any] | None:
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is no result of this tool: remove it") from error
     wanted = (plan.own_options(run), plan.labels_of(run))
+    if result.get("config") != run.row.config(plan.setting):
+        # The row once had a config of its own, which held what are its options now.
+        own = plan.row_options(run)
+        found, wanted = (
+            ([text for text in options if text not in own], labels)
+            for options, labels in (found, wanted)
+        )
     for name, old, new in zip(("options", "pseudo-labels"), found, wanted, strict=True):
         if old != new:
             raise UserError(

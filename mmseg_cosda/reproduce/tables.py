@@ -115,7 +115,7 @@ def table_rows(
         rows = list(dict.fromkeys(every))
         if setting.task in SMALL:  # no live BatchNorm: the control is source-only
             rows = [row for row in rows if row.name != "target-bn"]
-    if setting.task not in SMALL:  # no such configs
+    if setting.task not in SMALL:  # nothing says what to read there
         rows = [row for row in rows if row.name != "target-supervised"]
     if table == "6":
         rows += sweep_rows(cosine)

@@ -84,7 +84,7 @@ def check_row(plan: Plan, row: TableRow) -> None:
     run = Run(row, 3)
     cfg = read_options(plan.config(run), plan.train_options(run))
     assert cfg.randomness.seed == 3
-    for key, value in row.options.items():
+    for key, value in row.values(plan.setting).items():
         found: Any = cfg
         for part in key.split("."):
             found = found[part]
@@ -103,6 +103,17 @@ def test_an_alignments_options_reach_only_the_rows_that_have_it(project: Path) -
         "randomness.seed=0",
         "train_cfg.max_iters=5",
     ]
+
+
+def test_translated_images_may_lie_in_a_folder_of_another_name(project: Path) -> None:
+    option = "train_dataloader.dataset.source.data_prefix.img_path=elsewhere"
+    setting = Setting("gta2cs", translated=True)
+    plan = make_plan(project, setting=setting, options=(option,))
+    run = Run(ROWS["source-only"], 0)
+    cfg = read_options(plan.config(run), plan.train_options(run))
+    source = cfg.train_dataloader.dataset.source
+    assert source.data_prefix.img_path == "elsewhere"
+    assert source.same_size is False
 
 
 def test_bad_options_are_told(project: Path) -> None:

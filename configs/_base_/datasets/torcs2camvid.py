@@ -75,3 +75,27 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(type="SubsetIoUMetric")
 test_evaluator = val_evaluator
+
+# What logs how good the matches are: reads target images of training with the ground
+# truth that no training sees. A config says `custom_hooks = _base_.diagnosis_hooks`.
+diagnosis_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(type="ResizePIL", size=target_size),
+    dict(type="LoadAnnotations"),
+    dict(type="PackSegInputs"),
+]
+diagnosis_hooks = [
+    dict(type="AlignmentReportHook", interval=100),
+    dict(
+        type="MatchDiagnosisHook",
+        interval=100,
+        dataset=dict(
+            type="CamVid11Dataset",
+            data_root=data_root,
+            data_prefix=dict(
+                img_path="target/train/images", seg_map_path="target/train/labels"
+            ),
+            pipeline=diagnosis_pipeline,
+        ),
+    ),
+]

@@ -1,4 +1,5 @@
-# Minutes on two CPU cores, from random weights.
+# AdamW at 1e-3 with the poly schedule over 400 iterations, for random weights: minutes
+# on two CPU cores.
 _base_ = ["../default_runtime.py"]
 optim_wrapper = dict(
     type="OptimWrapper",
