@@ -22,7 +22,7 @@ from mmseg_cosda.inference.predicted_maps import LabelMaps, predict_maps
 from mmseg_cosda.visualization.arguments import named_values
 from mmseg_cosda.visualization.comparison import CRITERIA, compare, pick
 from mmseg_cosda.visualization.files import check_suffix, check_width, save_figure
-from mmseg_cosda.visualization.panels import Row, draw_panels, legend_of
+from mmseg_cosda.visualization.panels import PictureRow, draw_panels, legend_of
 
 EPILOG = """\
 The images are those of the config's val_dataloader. Shown are the images on which
@@ -142,7 +142,7 @@ def main(args: Sequence[str] | None = None) -> None:
     if not options.images:
         shown = pick(compared, options.by, options.rows, options.apart)
     rows = [
-        Row(
+        PictureRow(
             names[indices[i]],
             compared[i].note(options.by),
             read_picture(images[indices[i]], truths[i]),

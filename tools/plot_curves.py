@@ -9,7 +9,6 @@ from pathlib import Path
 
 import mmseg_cosda  # noqa: F401  (checks the host)
 from mmseg_cosda.errors import UserError, run_tool
-from mmseg_cosda.reproduce.collect import CLASS_PREFIX
 from mmseg_cosda.visualization.arguments import named_values
 from mmseg_cosda.visualization.bands import Band, make_band
 from mmseg_cosda.visualization.curves import axis_label, draw_curves
@@ -21,6 +20,7 @@ from mmseg_cosda.visualization.histories import (
     is_evaluation,
     read_history,
 )
+from mmseg_cosda.work_dir import CLASS_PREFIX, current_name
 
 EPILOG = """\
 A run is a work folder of a training, however often it was resumed, or a result file
@@ -138,6 +138,8 @@ def main(args: Sequence[str] | None = None) -> None:
     options = parse_args(args)
     check_suffix(options.out)
     check_width(options.width)
+    if options.metric:
+        options.metric = current_name(options.metric)
     if not (options.runs or options.label):
         raise UserError("give a WORK_DIR, a result file, or --label NAME=GLOB")
     labels = named_values(options.label, "--label", "GLOB")

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 
 from mmseg_cosda.benchmark.growth import COPY, LOSS, PRODUCTS, PUSH
 from mmseg_cosda.benchmark.report import Row
-from mmseg_cosda.visualization.files import COLOURS, PAGE
+from mmseg_cosda.visualization.files import COLORS, PAGE
 
 STYLES = {LOSS: ("o-", 0), PRODUCTS: ("s--", 0), PUSH: ("^-", 1), COPY: ("v--", 1)}
 Curves = dict[str, dict[str, list[tuple[int, float]]]]
@@ -55,7 +55,7 @@ def draw_growth(rows: Sequence[Row]) -> Figure:
                 sizes,
                 milliseconds,
                 style,
-                color=COLOURS[colour],
+                color=COLORS[colour],
                 mfc="white" if floor else None,
                 markersize=4,
                 linewidth=1,

@@ -77,7 +77,7 @@ class TargetSet:
         return torch.from_numpy(mmcv.imread(file, "unchanged"))
 
     def choose(self, names: Sequence[str], count: int) -> list[int]:
-        """Return the named images, or so many, spread evenly.
+        """Return the named images, or this many, spread evenly.
 
         Args:
             names: With or without folder and suffix.

@@ -14,10 +14,10 @@ from mmengine.config import Config
 
 from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.reproduce.rows import ROWS, Row, Setting
+from mmseg_cosda.reproduce.rows import ROWS, Setting, TableRow
 
 LABEL_KEY = "train_dataloader.dataset.target.pseudo_label_dir"
-PRODUCERS = {
+TEACHERS = {
     "deeplabv2_gta2cs": "advent-no-pl",
     "deeplabv2_synthia2cs": "advent-no-pl",
     "fcn8s_gta2cs": "adversarial-no-pl",
@@ -27,16 +27,16 @@ PRODUCERS = {
 is adversarial; source-only's on the small tasks."""
 
 
-def producer_name(setting: Setting) -> str:
+def teacher_name(setting: Setting) -> str:
     """Return the row whose model makes a setting's pseudo-labels by default."""
-    return PRODUCERS.get(f"{setting.net}_{setting.task}", "source-only")
+    return TEACHERS.get(f"{setting.net}_{setting.task}", "source-only")
 
 
 @dataclass(frozen=True)
 class Run:
     """A row trained with a seed."""
 
-    row: Row
+    row: TableRow
     seed: int
 
     def __str__(self) -> str:
@@ -55,8 +55,8 @@ class Plan:
         result_root: Folder of the results.
         options: ``key=value`` config values for every run; those of an alignment
             (``model.alignments.cosine.loss_weight=1``) for the rows that have it.
-        producer: Row whose model, after its last iteration, makes the pseudo-labels.
-        producer_seed: Its seed; None for the seed of the run that uses them.
+        teacher: Row whose model, after its last iteration, makes the pseudo-labels.
+        teacher_seed: Its seed; None for the seed of the run that uses them.
         pseudo_labels: A folder of finished pseudo-labels instead.
     """
 
@@ -66,16 +66,16 @@ class Plan:
     work_root: Path
     result_root: Path
     options: tuple[str, ...] = ()
-    producer: str = "source-only"
-    producer_seed: int | None = 0
+    teacher: str = "source-only"
+    teacher_seed: int | None = 0
     pseudo_labels: Path | None = None
 
     def __post_init__(self) -> None:
-        row = ROWS.get(self.producer)
+        row = ROWS.get(self.teacher)
         if row is None or row.pseudo_labels:
             free = [name for name, row in ROWS.items() if not row.pseudo_labels]
             raise UserError(
-                f"--pseudo-labels-from {self.producer}: choose a row that needs none "
+                f"--pseudo-labels-from {self.teacher}: choose a row that needs none "
                 f"itself, one of {', '.join(free)}"
             )
         if self.pseudo_labels is not None and not self.pseudo_labels.is_dir():
@@ -94,21 +94,21 @@ class Plan:
         folder = self.result_root / self.setting.name
         return folder / f"{run.row.name}_seed{run.seed}.json"
 
-    def producer_of(self, run: Run) -> Run | None:
+    def teacher_of(self, run: Run) -> Run | None:
         """Return the run whose pseudo-labels a run trains on, None for none."""
         if not run.row.pseudo_labels or self.pseudo_labels is not None:
             return None
-        seed = run.seed if self.producer_seed is None else self.producer_seed
-        return Run(ROWS[self.producer], seed)
+        seed = run.seed if self.teacher_seed is None else self.teacher_seed
+        return Run(ROWS[self.teacher], seed)
 
     def label_dir(self, run: Run) -> Path | None:
         """Return the folder of a run's pseudo-labels, None if it needs none."""
         if not run.row.pseudo_labels:
             return None
-        maker = self.producer_of(run)
-        if maker is None:
+        teacher = self.teacher_of(run)
+        if teacher is None:
             return self.pseudo_labels
-        name = f"{maker.row.name}_seed{maker.seed}"
+        name = f"{teacher.row.name}_seed{teacher.seed}"
         return self.work_root / self.setting.name / "pseudo_labels" / name
 
     def own_options(self, run: Run) -> list[str]:
@@ -126,9 +126,9 @@ class Plan:
 
     def labels_of(self, run: Run) -> str | None:
         """Say whose pseudo-labels a run trains on, None for none."""
-        maker, folder = self.producer_of(run), self.label_dir(run)
-        if maker is not None:
-            return str(maker)
+        teacher, folder = self.teacher_of(run), self.label_dir(run)
+        if teacher is not None:
+            return str(teacher)
         return folder.name if folder is not None else None
 
     def train_options(self, run: Run) -> list[str]:
@@ -158,14 +158,17 @@ class Plan:
             *("--cfg-options", *self.train_options(run)),
         ]
 
-    def label_command(self, maker: Run, folder: Path, step: int) -> list[str]:
+    def label_command(self, teacher: Run, folder: Path, step: int) -> list[str]:
         """Return the command that makes pseudo-labels with a run's last model."""
         command = [
             *self._tool("generate_pseudo_labels.py"),
-            *(str(self.config(maker)), str(self.work_dir(maker) / f"iter_{step}.pth")),
+            *(
+                str(self.config(teacher)),
+                str(self.work_dir(teacher) / f"iter_{step}.pth"),
+            ),
             *("--out", str(folder)),
         ]
-        options = self.own_options(maker)
+        options = self.own_options(teacher)
         return [*command, "--cfg-options", *options]
 
     def shown_command(self, run: Run) -> str:
@@ -189,12 +192,12 @@ def alignment_names(path: Path) -> frozenset[str]:
 
 
 def _concerns(option: str, alignments: frozenset[str]) -> bool:
-    """Tell whether an option is about something that a config with these has."""
+    """Return whether an option is about something that a config with these has."""
     keys = option.partition("=")[0].split(".")
     return keys[:2] != ["model", "alignments"] or keys[2] in alignments
 
 
-def with_producers(plan: Plan, runs: Sequence[Run]) -> list[Run]:
+def with_teachers(plan: Plan, runs: Sequence[Run]) -> list[Run]:
     """Put the runs that make pseudo-labels before those that still need them.
 
     Args:
@@ -202,11 +205,11 @@ def with_producers(plan: Plan, runs: Sequence[Run]) -> list[Run]:
         runs: The runs of a table, perhaps with repeats.
 
     Returns:
-        Every run once, makers first; no maker for the sake of runs that have a result.
+        Every run once, teachers first; none is trained for runs that have a result.
     """
     missing = [run for run in runs if not plan.result(run).is_file()]
-    makers = [maker for run in missing if (maker := plan.producer_of(run))]
-    return list(dict.fromkeys([*makers, *runs]))
+    teachers = [teacher for run in missing if (teacher := plan.teacher_of(run))]
+    return list(dict.fromkeys([*teachers, *runs]))
 
 
 def read_options(path: Path, options: Sequence[str]) -> Config:

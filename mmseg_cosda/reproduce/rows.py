@@ -83,7 +83,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One line of a table.
 
     Args:
@@ -145,12 +145,12 @@ VARIANTS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
 )
 """Departures from the literal loss: a row's name, its title, options of
 ``ClassWiseCosineLoss``."""
-ROWS: Mapping[str, Row] = {
+ROWS: Mapping[str, TableRow] = {
     row.name: row
     for row in (
-        Row("source-only", "source only", "source_only"),
-        Row("target-bn", "source only, target in BN", "source_only", "_target-bn"),
-        Row(
+        TableRow("source-only", "source only", "source_only"),
+        TableRow("target-bn", "source only, target in BN", "source_only", "_target-bn"),
+        TableRow(
             "target-supervised",
             "supervised on the target",
             "source_only",
@@ -162,11 +162,11 @@ ROWS: Mapping[str, Row] = {
                 },
             },
         ),
-        Row("adversarial-no-pl", "Adversarial", "adversarial", "_no-pl"),
-        Row("advent-no-pl", "AdvEnt", "adversarial", "_advent_no-pl"),
-        Row("cosine-no-pl", "Ours-(11)", "cosda", "_no-pl"),
-        Row("cosine", "Ours (eq. 12)", "cosda", "", True),
-        Row(
+        TableRow("adversarial-no-pl", "Adversarial", "adversarial", "_no-pl"),
+        TableRow("advent-no-pl", "AdvEnt", "adversarial", "_advent_no-pl"),
+        TableRow("cosine-no-pl", "Ours-(11)", "cosda", "_no-pl"),
+        TableRow("cosine", "Ours (eq. 12)", "cosda", "", True),
+        TableRow(
             "no-queue",
             "w/o Dictionary",
             "cosda",
@@ -174,7 +174,7 @@ ROWS: Mapping[str, Row] = {
             True,
             {f"{COSINE}.use_queue": False},
         ),
-        Row(
+        TableRow(
             "no-class-split",
             "w/o Class-wise Split",
             "cosda",
@@ -182,17 +182,17 @@ ROWS: Mapping[str, Row] = {
             True,
             {f"{COSINE}.class_wise": False},
         ),
-        Row(
+        TableRow(
             "with-adversarial",
             "with Adversarial",
             "cosda/ablations",
             "_with-adversarial",
             True,
         ),
-        Row("only-ssl", "only SSL", "self_training", "", True),
-        Row("ssl-adversarial", "SSL with Adversarial", "adversarial", "", True),
+        TableRow("only-ssl", "only SSL", "self_training", "", True),
+        TableRow("ssl-adversarial", "SSL with Adversarial", "adversarial", "", True),
         *(
-            Row(
+            TableRow(
                 name + ("" if labels else "-no-pl"),
                 title + ("" if labels else ", eq. 11"),
                 "cosda",
@@ -203,7 +203,7 @@ ROWS: Mapping[str, Row] = {
             for labels in (True, False)
             for name, title, options in VARIANTS
         ),
-        Row(
+        TableRow(
             "no-class-split-strong",
             "w/o Class-wise Split, ten times the weight",
             "cosda",
@@ -211,7 +211,7 @@ ROWS: Mapping[str, Row] = {
             True,
             {f"{COSINE}.class_wise": False, f"{COSINE}.loss_weight": 1.0},
         ),
-        Row(
+        TableRow(
             "no-target-split",
             "w/o split of the target alone",
             "cosda",
@@ -219,7 +219,7 @@ ROWS: Mapping[str, Row] = {
             True,
             {f"{COSINE}.split_target": False},
         ),
-        Row(
+        TableRow(
             "no-target-split-no-pl",
             "w/o split of the target alone, eq. 11",
             "cosda",
@@ -227,7 +227,7 @@ ROWS: Mapping[str, Row] = {
             False,
             {f"{COSINE}.split_target": False},
         ),
-        Row(
+        TableRow(
             "no-queue-no-pl",
             "w/o Dictionary, eq. 11",
             "cosda",
@@ -235,7 +235,7 @@ ROWS: Mapping[str, Row] = {
             False,
             {f"{COSINE}.use_queue": False},
         ),
-        Row(
+        TableRow(
             "no-class-split-no-pl",
             "w/o Class-wise Split, eq. 11",
             "cosda",

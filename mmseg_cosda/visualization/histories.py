@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.reproduce.collect import (
+from mmseg_cosda.work_dir import (
     CLASS_PREFIX,
+    current_name,
     numbers,
     read_curve,
     read_lines,
@@ -75,7 +76,8 @@ def _read_result(path: Path) -> History:
         content = json.loads(path.read_text())
         curve = _columns(content["curve"])
         training = _columns(content["training"])
-        training.update(_columns(content.get("diagnosis") or {}))
+        diagnosis = _columns(content.get("diagnosis") or {})
+        training.update({current_name(k): series for k, series in diagnosis.items()})
         steps = content["curve"]["step"]
         per_class = content.get("curve_per_class")
         if per_class is None:  # a file of before there were any
@@ -131,7 +133,7 @@ def class_names(histories: Iterable[History]) -> list[str]:
 
 
 def is_evaluation(histories: Sequence[History], key: str) -> bool:
-    """Tell whether a metric was measured on validation or logged in training.
+    """Return whether a metric was measured on validation, not logged in training.
 
     Args:
         histories: All that is drawn.

@@ -171,7 +171,7 @@ def test_figures_equal_a_naive_count(tool: ModuleType, demo: Path) -> None:
         for name, part, whole in (
             ("pulled", pulled, pixels),
             ("selected", selected, pairs),
-            ("purity", right, selected),
+            ("match_precision", right, selected),
         ):
             expected = part / whole if whole else None
             assert entry[name] == pytest.approx(expected, abs=1e-9), (key, name)
@@ -183,7 +183,7 @@ def test_the_picture_has_panels_for_each_image(
     run(tool, demo, "--count", "1", "--source-images", "2", "--pixels", "2")
     one = np.asarray(Image.open(demo / "out/matches.png").convert("RGB"))
     text = capsys.readouterr().out
-    assert "purity, %" in text
+    assert "match precision, %" in text
     assert "no source feature of" in text
     assert [path.name for path in (demo / "out").iterdir()] == ["matches.png"]
     run(tool, demo, "--count", "2", "--source-images", "2", "--pixels", "2")

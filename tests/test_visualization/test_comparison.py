@@ -1,4 +1,4 @@
-"""Scores, the choice of images, and the picture's colours."""
+"""Scores, the choice of images, and the picture's colors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmseg_cosda.errors import UserError
 from mmseg_cosda.inference.predicted_maps import LabelMaps
 from mmseg_cosda.visualization.arguments import named_values
 from mmseg_cosda.visualization.comparison import compare, pick
-from mmseg_cosda.visualization.panels import Legend, Row, draw_panels, legend_of
+from mmseg_cosda.visualization.panels import Legend, PictureRow, draw_panels, legend_of
 from mmseg_cosda.visualization.selection import Score, score
 
 UInt8 = npt.NDArray[np.uint8]
@@ -67,7 +67,7 @@ def test_a_name_and_a_value_are_needed(text: str) -> None:
         named_values([text], "--checkpoints", "CKPT")
 
 
-def test_panels_show_labels_in_their_colours_and_what_occurs() -> None:
+def test_panels_show_labels_in_their_colors_and_what_occurs() -> None:
     palette = [(128, 64, 128), (10, 200, 30), (250, 240, 20), (20, 30, 230)]
     truth = np.zeros((40, 60), np.uint8)
     truth[:20] = 1
@@ -75,7 +75,7 @@ def test_panels_show_labels_in_their_colours_and_what_occurs() -> None:
     predicted = np.full((40, 60), 3, np.uint8)
     picture = np.full((40, 60, 3), 77, np.uint8)
     name = "city/" + 60 * "x" + "_000019"
-    row = Row(name, "", picture, truth, [predicted], [Score(12.34, math.nan)])
+    row = PictureRow(name, "", picture, truth, [predicted], [Score(12.34, math.nan)])
     legend = Legend(("road", "sky", "bus", "car"), palette, 255)
     figure = draw_panels([row], ["model"], legend)
     canvas = FigureCanvasAgg(figure)
@@ -89,8 +89,8 @@ def test_panels_show_labels_in_their_colours_and_what_occurs() -> None:
         inside = pixels[
             math.ceil(top) : math.floor(bottom), math.ceil(box.x0) : math.floor(box.x1)
         ]
-        colours = [*palette, (0, 0, 0), (77, 77, 77)]
-        return [float((inside == colour).all(-1).mean()) for colour in colours]
+        colors = [*palette, (0, 0, 0), (77, 77, 77)]
+        return [float((inside == color).all(-1).mean()) for color in colors]
 
     np.testing.assert_allclose(shares(0), [0, 0, 0, 0, 0, 1], atol=0.03)
     np.testing.assert_allclose(shares(1), [0.5, 0.375, 0, 0, 0.125, 0], atol=0.03)
@@ -116,9 +116,9 @@ def test_panels_show_labels_in_their_colours_and_what_occurs() -> None:
         assert not legend_box.overlaps(panel)
 
 
-def test_a_palette_must_have_a_colour_for_each_class() -> None:
-    class Colourless(Dataset):
+def test_a_palette_must_have_a_color_for_each_class() -> None:
+    class Colorless(Dataset):
         metainfo = {"classes": ("a", "b"), "palette": None}  # type: ignore[dict-item]
 
-    with pytest.raises(UserError, match="has 2 classes, but 0 colours"):
-        legend_of(Colourless)
+    with pytest.raises(UserError, match="has 2 classes, but 0 colors"):
+        legend_of(Colorless)

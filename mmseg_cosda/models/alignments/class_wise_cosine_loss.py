@@ -24,12 +24,12 @@ from mmseg_cosda.models.alignments.source_memory import (
     SourceMemory,
     UnsplitCurrentSource,
 )
-from mmseg_cosda.models.diagnosis import MatchCounts, count_matches
 from mmseg_cosda.models.functional import (
     class_means,
     class_repulsion_loss,
     confident_predictions,
 )
+from mmseg_cosda.models.matching import MatchSums, count_matches
 from mmseg_cosda.models.memory import ClassFeatureQueue
 from mmseg_cosda.option_checks import (
     require_choices,
@@ -279,7 +279,7 @@ class ClassWiseCosineLoss(BaseAlignment):
         return figures
 
     @torch.no_grad()
-    def diagnose(self, domain: DomainBatch, truth: Tensor) -> dict[str, MatchCounts]:
+    def diagnose(self, domain: DomainBatch, truth: Tensor) -> dict[str, MatchSums]:
         """Count what the loss would select on labelled target images, and how rightly.
 
         Args:
@@ -287,7 +287,7 @@ class ClassWiseCosineLoss(BaseAlignment):
             truth: Their ground truth, (B, H, W).
 
         Returns:
-            Counts per tap; none without a queue, which leaves nothing to compare with.
+            Sums per tap; none without a queue, which leaves nothing to compare with.
         """
         predictions = self._predictions(domain)
         found = {}
@@ -308,6 +308,10 @@ class ClassWiseCosineLoss(BaseAlignment):
     def queue(self, name: str) -> ClassFeatureQueue:
         """Return a tap's queue; there is none with use_queue or class_wise off."""
         return self.memory.queue(name)
+
+    def replace_queue(self, name: str, queue: ClassFeatureQueue) -> None:
+        """Put another queue in the place of a tap's, such as one that traces rows."""
+        self.queues[name] = queue
 
     def feature(
         self, name: str, domain: DomainBatch, update_mean: bool = False

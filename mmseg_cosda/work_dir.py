@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 Curve = dict[int, dict[str, float]]
 CLASS_PREFIX = "IoU."
+"""Leads the names of metrics of one class."""
 THINNED = 50
+FORMER_NAMES = {"purity": "match_precision", "split": "assignment_accuracy"}
+"""What earlier versions logged a diagnosis as."""
 
 
 def read_lines(work_dir: Path) -> list[dict[str, Any]]:
@@ -43,8 +46,8 @@ def read_curve(work_dir: Path) -> Curve:
 
     Returns:
         The metrics at each evaluated iteration, in order; where a resumed training
-        came by an iteration again, the later ones. Evaluations that were made up for
-        after a kill (``evaluated/iter_N``) count as well.
+        came by an iteration again, the later ones. Evaluations that a kill lost and
+        that were re-run (``evaluated/iter_N``) count as well.
     """
     curve: Curve = {}
     for path in sorted(work_dir.glob("evaluated/iter_*/*/*.json")):
@@ -103,7 +106,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def numbers(line: Mapping[str, Any]) -> dict[str, float]:
-    """Return the quantities of a logged line, without its place and its chores.
+    """Return the metrics of a logged line, without its iteration and estimates of time.
 
     Examples:
         >>> numbers({"loss": 1, "step": 10, "iter": 10, "mode": "train"})
@@ -111,10 +114,26 @@ def numbers(line: Mapping[str, Any]) -> dict[str, float]:
     """
     skip = ("step", "iter", "epoch", "eta", "data_time")
     return {
-        key: float(value)
+        current_name(key): float(value)
         for key, value in line.items()
         if isinstance(value, (int, float)) and key not in skip
     }
+
+
+def current_name(key: str) -> str:
+    """Return the name that a figure is logged under today.
+
+    Args:
+        key: Of a log or of a result file, perhaps of an earlier version.
+
+    Examples:
+        >>> current_name("diagnosis/cosine.layer4/purity/car")
+        'diagnosis/cosine.layer4/match_precision/car'
+    """
+    parts = key.split("/")
+    if parts[0] == "diagnosis" and len(parts) > 2:
+        parts[2] = FORMER_NAMES.get(parts[2], parts[2])
+    return "/".join(parts)
 
 
 def missing_evaluation(
@@ -161,58 +180,3 @@ def last_checkpoint(work_dir: Path) -> int | None:
         pointer.unlink()
         return None
     return int(match.group(1))
-
-
-def summarise(curve: Curve, metric: str) -> dict[str, Any]:
-    """Return the last and the best evaluation, and the curve.
-
-    Args:
-        curve: Metrics by iteration.
-        metric: What the best is chosen by, such as "mIoU13".
-
-    Returns:
-        ``last`` and ``best`` with ``step``, the mean metrics and ``per_class``,
-        ``curve`` with one list per mean metric, and ``curve_per_class`` with one list
-        of IoU per class, over the same steps. NaN becomes None: JSON has none.
-
-    Examples:
-        >>> curve = {10: {"mIoU": 3.0, "IoU.car": 6.0}, 20: {"mIoU": 2.0}}
-        >>> summarise(curve, "mIoU")["best"]
-        {'step': 10, 'mIoU': 3.0, 'per_class': {'car': 6.0}}
-    """
-    steps = list(curve)
-    best = max(steps, key=lambda step: _rank(curve[step].get(metric)))
-    means = [key for key in curve[steps[-1]] if not key.startswith(CLASS_PREFIX)]
-    means = [key for key in means if key != "time"]
-    classes = [key for key in curve[steps[-1]] if key.startswith(CLASS_PREFIX)]
-
-    def column(key: str) -> list[float | None]:
-        return [_clean(curve[step].get(key)) for step in steps]
-
-    return {
-        "last": _evaluation(curve, steps[-1], means),
-        "best": _evaluation(curve, best, means),
-        "curve": {"step": steps, **{key: column(key) for key in means}},
-        "curve_per_class": {
-            key.removeprefix(CLASS_PREFIX): column(key) for key in classes
-        },
-    }
-
-
-def _evaluation(curve: Curve, step: int, means: Sequence[str]) -> dict[str, Any]:
-    metrics = curve[step]
-    classes = {
-        key.removeprefix(CLASS_PREFIX): _clean(value)
-        for key, value in metrics.items()
-        if key.startswith(CLASS_PREFIX)
-    }
-    chosen = {key: _clean(metrics.get(key)) for key in means}
-    return {"step": step, **chosen, "per_class": classes}
-
-
-def _clean(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else value
-
-
-def _rank(value: float | None) -> float:
-    return -math.inf if value is None or math.isnan(value) else value

@@ -12,20 +12,20 @@ from torch import Tensor
 
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.matches.closeup import Bank, MatchedImage, as_map, look_closely
-from mmseg_cosda.matches.figures import MatchSums, match_shares, sum_matches
 from mmseg_cosda.matches.forward import picture_of, see_target
-from mmseg_cosda.matches.similarity import match_pixels
+from mmseg_cosda.matches.share_table import share_rows
 from mmseg_cosda.matches.source import SeenImage, SourceImages
 from mmseg_cosda.matches.target import TargetSet, split_target_map
 from mmseg_cosda.matches.traced_queue import TracedQueue
 from mmseg_cosda.models.alignments.class_wise_cosine_loss import ClassWiseCosineLoss
+from mmseg_cosda.models.matching import MatchSums, match_pixels, sum_matches
 
 MOST_PATCHES = 8
 _PICTURES = 32  # source images kept decoded
 
 
 @dataclass(frozen=True)
-class Settings:
+class MatchPictureOptions:
     """What is shown of a target image.
 
     Args:
@@ -83,7 +83,7 @@ def match_image(
     bank: Bank,
     targets: TargetSet,
     index: int,
-    settings: Settings,
+    options: MatchPictureOptions,
 ) -> tuple[MatchedImage, MatchSums]:
     """Match a target image with a queue.
 
@@ -94,7 +94,7 @@ def match_image(
         bank: Its queue.
         targets: The target images.
         index: Which of them.
-        settings: What is shown.
+        options: What is shown.
 
     Returns:
         What is shown, and the sums of its figures.
@@ -109,15 +109,15 @@ def match_image(
     sums = sum_matches(found, target.labels, target.truth, loss.num_classes)
     size = target.geometry.map_size
     pixels = []
-    if settings.pixels:
+    if options.pixels:
         pixels = look_closely(
             picture,
             target,
             found,
             bank,
-            settings.pixels,
-            settings.patches,
-            settings.patch_size,
+            options.pixels,
+            options.patches,
+            options.patch_size,
         )
     image = MatchedImage(
         name=targets.names[index],
@@ -127,7 +127,7 @@ def match_image(
         share=as_map(found.share, size),
         best=as_map(found.best, size),
         pixels=pixels,
-        figures=match_shares(sums)[-1],
+        figures=share_rows(sums)[-1],
     )
     return image, sums
 

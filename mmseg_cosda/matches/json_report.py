@@ -8,7 +8,7 @@ from typing import Any
 from mmseg_cosda.matches.closeup import Bank, MatchedImage, TargetPixel
 
 
-def make_report(
+def json_report(
     bank: Bank,
     images: Sequence[MatchedImage],
     shares: Sequence[dict[str, float | None]],

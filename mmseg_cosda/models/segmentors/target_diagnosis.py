@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from mmseg_cosda.models.alignments.base import DomainBatch
-from mmseg_cosda.models.diagnosis import MatchCounts, UnitSums, unit_sums
+from mmseg_cosda.models.class_similarity import UnitSums, unit_sums
 from mmseg_cosda.models.functional import resize_labels
+from mmseg_cosda.models.matching import MatchSums
+from mmseg_cosda.models.segmentors.domain_forward import alignment_paths
 from mmseg_cosda.models.segmentors.head_losses import stack_labels
-from mmseg_cosda.models.taps import record_taps
 
 
 class Diagnosis(NamedTuple):
@@ -24,7 +24,7 @@ class Diagnosis(NamedTuple):
     """
 
     features: UnitSums
-    matches: Mapping[str, MatchCounts]
+    matches: Mapping[str, MatchSums]
 
     def __add__(self, other: object) -> Diagnosis:
         """Pool the images of both."""
@@ -54,22 +54,15 @@ def diagnose(
         ValueError: If the images have no ground truth.
     """
     batch = model.data_preprocessor(data, False)
-    inputs = batch["inputs"]
     truth = stack_labels(batch["data_samples"], "diagnosed")
     if truth is None:
         raise ValueError("the diagnosed images have no ground truth")
-    paths = [path for x in model.alignments.values() for path in x.feature_paths]
-    with record_taps(model, [feature, *paths]) as features:
-        logits = model.decode_head(model.extract_feat(inputs))
-    domain = DomainBatch(
-        features=features,
-        logits=logits,
-        labels=None if pseudo_labels is None else pseudo_labels.to(truth),
-        image_size=(inputs.shape[-2], inputs.shape[-1]),
-        align_corners=model.align_corners,
-        ignore_index=model.decode_head.ignore_index,
+    domain = model.see(
+        batch["inputs"],
+        None if pseudo_labels is None else pseudo_labels.to(truth),
+        paths=[feature, *alignment_paths(model)],
     )
-    maps = features[feature]
+    maps = domain.features[feature]
     labels = resize_labels(truth, (maps.shape[-2], maps.shape[-1]))
     rows = maps.flatten(2).transpose(1, 2).flatten(0, 1)
     sums = unit_sums(rows, labels.flatten(), model.num_classes)

@@ -1,15 +1,17 @@
+"""What a training left in its work folder, across kills, resumes and versions."""
+
 from __future__ import annotations
 
 import json
 from pathlib import Path
 from typing import Any
 
-from mmseg_cosda.reproduce.collect import (
+from mmseg_cosda.work_dir import (
     last_checkpoint,
     missing_evaluation,
     read_curve,
+    read_diagnosis,
     read_training,
-    summarise,
 )
 
 
@@ -52,14 +54,30 @@ def test_evaluations_are_joined_across_resumes_and_a_cut_line(tmp_path: Path) ->
     }
 
 
-def test_an_evaluation_made_up_for_is_read(tmp_path: Path) -> None:
+def test_an_evaluation_that_was_re_run_is_read(tmp_path: Path) -> None:
     log(tmp_path, "20260101_000000", {"mIoU": 1.0, "step": 10})
-    made_up = tmp_path / "evaluated" / "iter_20" / "20260102_000000"
-    made_up.mkdir(parents=True)
+    again = tmp_path / "evaluated" / "iter_20" / "20260102_000000"
+    again.mkdir(parents=True)
     text = '{"mIoU": 3.0, "IoU.train": NaN, "time": 1}'
-    (made_up / "20260102_000000.json").write_text(text)
+    (again / "20260102_000000.json").write_text(text)
     curve = read_curve(tmp_path)
     assert (curve[10]["mIoU"], curve[20]["mIoU"]) == (1.0, 3.0)
+
+
+def test_a_diagnosis_of_before_goes_on_under_its_new_name(tmp_path: Path) -> None:
+    log(
+        tmp_path,
+        "a",
+        {"diagnosis/c.last/purity/car": 0.25, "diagnosis/c.last/split": 0.5, "step": 1},
+    )
+    key = "diagnosis/c.last/match_precision/car"
+    log(tmp_path, "b", {key: 0.75, "diagnosis/within": 0.125, "step": 2})
+    assert read_diagnosis(tmp_path) == {
+        "step": [1, 2],
+        key: [0.25, 0.75],
+        "diagnosis/c.last/assignment_accuracy": [0.5, None],
+        "diagnosis/within": [None, 0.125],
+    }
 
 
 def test_training_is_thinned(tmp_path: Path) -> None:
@@ -68,27 +86,6 @@ def test_training_is_thinned(tmp_path: Path) -> None:
     assert 40 <= len(training["step"]) <= 50
     assert training["step"][0] == 1
     assert training["loss"] == [float(step) for step in training["step"]]
-
-
-def test_last_and_best_go_by_the_headline_metric() -> None:
-    nan = float("nan")
-    curve = {
-        10: {"mIoU": 5.0, "mIoU13": 6.0, "time": 0.1, "IoU.car": 1.0},
-        20: {"mIoU": 4.0, "mIoU13": 9.0, "time": 0.1, "IoU.car": 2.0},
-        30: {"mIoU": 4.5, "mIoU13": nan, "time": 0.1, "IoU.car": nan},
-    }
-    summary = summarise(curve, "mIoU13")
-    best = {"step": 20, "mIoU": 4.0, "mIoU13": 9.0, "per_class": {"car": 2.0}}
-    assert summary["best"] == best
-    last = {"step": 30, "mIoU": 4.5, "mIoU13": None, "per_class": {"car": None}}
-    assert summary["last"] == last
-    assert summary["curve"] == {
-        "step": [10, 20, 30],
-        "mIoU": [5.0, 4.0, 4.5],
-        "mIoU13": [6.0, 9.0, None],
-    }
-    assert summary["curve_per_class"] == {"car": [1.0, 2.0, None]}
-    assert summarise(curve, "mIoU")["best"]["step"] == 10
 
 
 def test_an_evaluation_lost_to_a_kill_is_found(tmp_path: Path) -> None:
