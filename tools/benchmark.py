@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks/
+
 import mmseg_cosda  # noqa: F401  (before any config is read)
-from mmseg_cosda.benchmark.growth import growth_rows
-from mmseg_cosda.benchmark.growth_plot import draw_growth
-from mmseg_cosda.benchmark.loading import loading_rows
-from mmseg_cosda.benchmark.loss import cuda_rows, loss_rows
-from mmseg_cosda.benchmark.pseudo_labels import pseudo_label_rows
-from mmseg_cosda.benchmark.queue import queue_rows
-from mmseg_cosda.benchmark.report import (
+from benchmarks.speed.growth import growth_rows
+from benchmarks.speed.growth_plot import draw_growth
+from benchmarks.speed.loading import loading_rows
+from benchmarks.speed.loss import cuda_rows, loss_rows
+from benchmarks.speed.pseudo_labels import pseudo_label_rows
+from benchmarks.speed.queue import queue_rows
+from benchmarks.speed.report import (
     Row,
     Settings,
     format_table,
     machine,
     write_json,
 )
-from mmseg_cosda.benchmark.shares import share_rows
-from mmseg_cosda.benchmark.step_rows import step_rows
+from benchmarks.speed.shares import share_rows
+from benchmarks.speed.step_rows import step_rows
 from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.visualization.files import check_suffix, save_figure
 

@@ -11,18 +11,23 @@ from pathlib import Path
 
 from mmengine.utils import ProgressBar
 
-from mmseg_cosda.errors import UserError, run_tool
-from mmseg_cosda.street_renderer.art import find_art
-from mmseg_cosda.street_renderer.context import driver_name, use_software_driver
-from mmseg_cosda.street_renderer.job import (
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks/
+
+from benchmarks.torcs2camvid.street_renderer.art import find_art
+from benchmarks.torcs2camvid.street_renderer.context import (
+    driver_name,
+    use_software_driver,
+)
+from benchmarks.torcs2camvid.street_renderer.job import (
     LAST_SEED,
     default_workers,
     missing,
     prepare_folder,
     render_all,
 )
+from mmseg_cosda.errors import UserError, run_tool
 
-BENCHMARK_SEED = 50_000
+DATASET_SEED = 50_000
 EPILOG = """\
 Image i is the same whatever else is rendered with it. A folder can be filled in several
 parts, and goes on where it was stopped. The art comes from Debian's package torcs-data
@@ -49,9 +54,9 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--seed",
         type=int,
-        default=BENCHMARK_SEED,
+        default=DATASET_SEED,
         metavar="S",
-        help="image i is drawn from S + i (default %(default)s, the benchmark's)",
+        help="image i is drawn from S + i (default %(default)s, the data set's)",
     )
     add(
         "--torcs",

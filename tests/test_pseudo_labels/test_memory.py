@@ -16,7 +16,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch.multiprocessing.spawn import spawn
 
-from mmseg_cosda.benchmark.live_memory import LiveMemory
+from benchmarks.speed.live_memory import LiveMemory
 from mmseg_cosda.checkpoint import load_checkpoint_file
 from mmseg_cosda.pseudo_labels import sources
 from mmseg_cosda.pseudo_labels.memory import forget_unused_maps, return_freed_memory
