@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 from torch import distributed
 
+from mmseg_cosda.commands import torchrun
 from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.errors import UserError
 
@@ -148,7 +149,7 @@ def processes(launcher: str, local_rank: int = 0) -> Iterator[None]:
         if not {"RANK", "WORLD_SIZE"} <= os.environ.keys():
             raise UserError(
                 "--launcher pytorch: RANK and WORLD_SIZE are not set. Start it with "
-                "torchrun, or with tools/dist_train.sh or tools/dist_test.sh"
+                f"torchrun: `{torchrun('train')} CONFIG --launcher pytorch`"
             )
         if get_device() == "cpu" and not distributed.is_initialized():
             distributed.init_process_group("gloo")

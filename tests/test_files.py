@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from mmseg_cosda.datasets import camvid_prepare
+from benchmarks.torcs2camvid import camvid_prepare
+from benchmarks.torcs2camvid.street_renderer.job import pair_of
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.evaluation import SubsetIoUMetric
 from mmseg_cosda.files import inside
 from mmseg_cosda.pseudo_labels.spool import Spool
-from mmseg_cosda.street_renderer.job import pair_of
 
 
 @pytest.fixture

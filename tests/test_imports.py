@@ -22,8 +22,6 @@ ORDER = (
     "matches",
     "visualization",
     "reproduce",
-    "street_renderer",
-    "benchmark",
 )
 
 
@@ -152,3 +150,10 @@ def test_the_ignore_index_is_written_once(folder: str) -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and type(node.value) is int:
                 assert node.value != 255, f"{path}:{node.lineno}"
+
+
+def test_nothing_that_is_shipped_imports_what_is_not() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        assert not any(
+            n.split(".")[0] in ("benchmarks", "tools") for n in imports(path)
+        )

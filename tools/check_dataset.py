@@ -8,17 +8,18 @@ import sys
 from collections.abc import Sequence
 
 import mmseg_cosda  # noqa: F401  (registers what configs name)
+from mmseg_cosda.commands import tool_parser
 from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.datasets.check import check_dataset, datasets_of
 from mmseg_cosda.datasets.check_report import as_text, write_bad_files, write_json
 from mmseg_cosda.errors import UserError, run_tool
 
-EXAMPLE = """
-examples:
+EPILOG = """
+Example:
   python tools/check_dataset.py configs/cosda/deeplabv2_gta2cs_no-pl.py
   python tools/check_dataset.py configs/cosda/deeplabv2_gta2cs_no-pl.py --out check.json
 
-then, to leave the bad files out:
+Then, to leave the bad files out:
   python tools/train.py CONFIG --cfg-options \\
       train_dataloader.dataset.source.exclude=bad_files.txt
 
@@ -28,11 +29,7 @@ exit status: 0 if nothing is wrong, 1 if something is, 2 for a wrong command
 
 def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the command line's options."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tool_parser("check_dataset", __doc__, EPILOG)
     parser.add_argument("config", help="a config of this project or of the host")
     parser.add_argument("--out", help="write the report to this JSON file")
     parser.add_argument(

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 import mmseg_cosda  # noqa: F401  (registers everything)
+from mmseg_cosda.commands import tool_parser
 from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.device import choose_device
 from mmseg_cosda.errors import UserError, run_tool
@@ -29,7 +30,7 @@ The images are those of the config's val_dataloader. Shown are the images on whi
 the checkpoints differ most (share of the labelled pixels on which not all agree), or
 the last one gains most over the first in pixel accuracy, or those that are named.
 
-examples:
+Example:
   python tools/compare_predictions.py configs/cosda/deeplabv2_demo.py --checkpoints \\
       "source only=work_dirs/source_only/deeplabv2_demo/iter_400.pth" \\
       "eq. 12=work_dirs/cosda/deeplabv2_demo/iter_400.pth" --out compared.png
@@ -38,11 +39,7 @@ examples:
 
 def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tool_parser("compare_predictions", __doc__, EPILOG)
     add = parser.add_argument
     add("config", help="config of the network and of the validation images")
     add("--checkpoints", nargs="+", required=True, metavar="NAME=CKPT")

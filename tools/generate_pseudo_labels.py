@@ -12,6 +12,7 @@ import torch
 from mmengine import dist
 
 import mmseg_cosda  # noqa: F401  (registers everything)
+from mmseg_cosda.commands import tool_parser
 from mmseg_cosda.config import ConfigOption, read_config, target_config
 from mmseg_cosda.device import choose_device
 from mmseg_cosda.errors import run_tool
@@ -34,9 +35,10 @@ their ground truth is not looked at. A PNG has the size of the network's input, 
 name of its image, and the ignore index where the confidence is not above the class's
 threshold. Interrupted, the same command goes on where it stopped.
 
-examples:
+Example:
   python tools/generate_pseudo_labels.py configs/self_training/deeplabv2_demo.py \\
-      work_dirs/deeplabv2_demo_no-pl/iter_1000.pth --out work_dirs/pseudo_labels/demo
+      work_dirs/cosda/deeplabv2_demo_no-pl/iter_400.pth \\
+      --out work_dirs/pseudo_labels/demo
   torchrun --nproc_per_node 4 tools/generate_pseudo_labels.py CONFIG CHECKPOINT \\
       --out DIR
 """
@@ -44,11 +46,7 @@ examples:
 
 def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tool_parser("generate_pseudo_labels", __doc__, EPILOG)
     add = parser.add_argument
     add("config", help="config with a target domain, such as configs/self_training/*")
     add("checkpoint", help="checkpoint of the model that predicts")

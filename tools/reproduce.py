@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import mmseg_cosda  # noqa: F401  (before any config is read)
+from mmseg_cosda.commands import in_checkout, tool_parser
 from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.files import atomic_write
 from mmseg_cosda.reproduce.evidence import (
@@ -45,7 +46,7 @@ that has a result is not run again; one that was killed goes on where it was. St
 twice, side by side, the two share the runs out. Rows with pseudo-labels take those of
 one teacher (--pseudo-labels-from), which is trained first.
 
-examples:
+Example:
   python tools/reproduce.py --table 4 --task demo
   python tools/reproduce.py --table 1 4 6 --task torcs2camvid --seeds 0 1 2 --dry-run
   python tools/reproduce.py --table 3 --task synthia2cs --net fcn8s --translated
@@ -53,13 +54,9 @@ examples:
 """
 
 
-def parse(args: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tool_parser("reproduce", __doc__, EPILOG)
     add = parser.add_argument
     tables = sorted([*TABLES, "5"])
     add("--table", nargs="+", required=True, choices=tables, help="which tables")
@@ -120,7 +117,7 @@ def make_plan(args: argparse.Namespace) -> Plan:
     return Plan(
         setting=setting,
         configs=root / "configs",
-        tools=root / "tools",
+        tools=root / "tools" if in_checkout() else None,
         work_root=args.work_dir,
         result_root=args.results,
         options=tuple(args.cfg_options),
@@ -204,16 +201,14 @@ def show_settings() -> None:
     cosines = {}
     for task in TASKS:
         for net in NETS if task in ("gta2cs", "synthia2cs") else NETS[:1]:
-            plan = Plan(
-                Setting(task, net), ROOT / "configs", ROOT / "tools", Path(), Path()
-            )
+            plan = Plan(Setting(task, net), ROOT / "configs", None, Path(), Path())
             cosines[net, task] = cosine_of(plan)
     print(settings_table(cosines))
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Reproduce as the command line says."""
-    options = parse(args)
+    options = parse_args(args)
     if options.plot:
         check_suffix(options.plot, "--plot")
         if "evidence" not in options.table:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from mmengine.utils import ProgressBar
 
 import mmseg_cosda  # noqa: F401  (registers everything)
+from mmseg_cosda.commands import tool_parser
 from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.device import choose_device
 from mmseg_cosda.errors import UserError, run_tool
@@ -49,7 +50,7 @@ source patches that they are pulled towards, framed by whether the ground truth 
 that this is right. Match precision is the share of the selected pairs for which it
 does; assignment accuracy is the share of the pixels that the split gets right.
 
-example:
+Example:
   python tools/show_matches.py configs/cosda/deeplabv2_demo_no-pl.py \\
       work_dirs/cosda/deeplabv2_demo_no-pl/iter_400.pth --out matches.png
 """
@@ -57,11 +58,7 @@ example:
 
 def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tool_parser("show_matches", __doc__, EPILOG)
     add = parser.add_argument
     add("config", help="config with a cosine loss, of configs/cosda/")
     add("checkpoint", help="checkpoint of its model, of any training")

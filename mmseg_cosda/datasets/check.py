@@ -17,6 +17,7 @@ from mmengine.registry import init_default_scope
 from mmengine.utils import track_progress_rich
 from mmseg.registry import DATASETS, TRANSFORMS
 
+from mmseg_cosda.commands import command
 from mmseg_cosda.datasets.check_files import (
     NUM_LABELS,
     FileCheck,
@@ -178,7 +179,7 @@ def _list_pseudo_labels(
     if not os.path.isdir(folder):
         detail = (
             f"{report.key}.pseudo_label_dir: the folder {folder!r} doesn't exist; "
-            "make it with tools/generate_pseudo_labels.py"
+            f"make it with `{command('generate_pseudo_labels')}`"
         )
         report.problems.append(Problem("unusable", None, detail))
         return dataset, infos

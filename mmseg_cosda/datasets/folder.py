@@ -12,6 +12,7 @@ import mmengine.fileio as fileio
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
+from mmseg_cosda.commands import command
 from mmseg_cosda.datasets.folder_options import HostOptions, Pairs, read_exclude
 from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
 
@@ -118,8 +119,8 @@ class FolderSegDataset(BaseSegDataset):
                 f"{len(pairs.without_label)} images without label "
                 f"[{_some(pairs.without_label)}], {len(pairs.without_image)} labels "
                 f"without image [{_some(pairs.without_image)}]; complete the download, "
-                "or name them in the dataset's `exclude` (tools/check_dataset.py "
-                "CONFIG writes such a list)"
+                "or name them in the dataset's `exclude` "
+                f"(`{command('check_dataset')} CONFIG` writes such a list)"
             )
         if not pairs.stems:
             found = sorted(fileio.list_dir_or_file(self.image_dir, list_dir=False))

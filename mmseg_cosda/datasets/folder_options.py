@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypedDict
 
+from mmseg_cosda.commands import command
+
 
 class HostOptions(TypedDict, total=False):
     """Options of the host's ``BaseSegDataset`` that are handed through."""
@@ -74,7 +76,7 @@ def read_exclude(exclude: str | Sequence[str] | None) -> frozenset[str]:
         if not osp.isfile(exclude):
             raise FileNotFoundError(
                 f"exclude={exclude!r} of a dataset doesn't exist; "
-                "tools/check_dataset.py CONFIG writes such a list"
+                f"`{command('check_dataset')} CONFIG` writes such a list"
             )
         lines = Path(exclude).read_text(encoding="utf-8").splitlines()
         exclude = [re.split(r"(?:^|\s)#", line)[0].strip() for line in lines]

@@ -13,6 +13,7 @@ from mmengine.dataset import Compose
 from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
+from mmseg_cosda.commands import command
 from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
 from mmseg_cosda.datasets.transforms.check_labels import CheckLabels
 from mmseg_cosda.datasets.transforms.raw_ids import RawIdsToTrainIds
@@ -212,7 +213,7 @@ class PseudoLabelDataset(Dataset[dict[str, Any]]):
             raise FileNotFoundError(
                 f"{len(missing)} of {len(names)} target images have no pseudo-label "
                 f"in {CONFIG_KEY}={self.pseudo_label_dir!r} (first: {missing[0]}). "
-                "Make them with `python tools/generate_pseudo_labels.py CONFIG "
+                f"Make them with `{command('generate_pseudo_labels')} CONFIG "
                 f"CHECKPOINT --out {self.pseudo_label_dir}`, or point "
                 "pseudo_label_dir to their folder"
             )

@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
+from mmseg_cosda.commands import command
 from mmseg_cosda.errors import UserError
 
 # Modules that prediction never calls.
@@ -76,5 +77,5 @@ def require_fit(
             f"checkpoint {name} is of another model than the config: {len(bad)} of "
             f"{len(wanted)} weights are missing or of another shape ({names}). Give "
             f"the config it was trained with; a public checkpoint is converted by "
-            f"tools/convert_checkpoint.py first"
+            f"`{command('convert_checkpoint')}` first"
         )

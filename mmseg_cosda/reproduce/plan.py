@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mmseg_cosda.commands import command
 from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.reproduce.rows import ROWS, Setting, TableRow
@@ -50,7 +51,7 @@ class Plan:
     Args:
         setting: Task and network.
         configs: The folder ``configs/``.
-        tools: The folder ``tools/``.
+        tools: The folder ``tools/``; None for ``python -m mmseg_cosda NAME``.
         work_root: Folder of the trainings.
         result_root: Folder of the results.
         options: ``key=value`` config values for every run; those of an alignment
@@ -62,7 +63,7 @@ class Plan:
 
     setting: Setting
     configs: Path
-    tools: Path
+    tools: Path | None
     work_root: Path
     result_root: Path
     options: tuple[str, ...] = ()
@@ -142,7 +143,7 @@ class Plan:
     def train_command(self, run: Run) -> list[str]:
         """Return the command that trains a run, or goes on with it."""
         return [
-            *self._tool("train.py"),
+            *self._tool("train"),
             str(self.config(run)),
             *("--work-dir", str(self.work_dir(run)), "--resume"),
             *("--cfg-options", *self.train_options(run)),
@@ -152,7 +153,7 @@ class Plan:
         """Return the command that evaluates a run's checkpoint of a step."""
         folder = self.work_dir(run)
         return [
-            *self._tool("test.py"),
+            *self._tool("test"),
             *(str(self.config(run)), str(folder / f"iter_{step}.pth")),
             *("--work-dir", str(folder / f"evaluated/iter_{step}")),
             *("--cfg-options", *self.train_options(run)),
@@ -161,7 +162,7 @@ class Plan:
     def label_command(self, teacher: Run, folder: Path, step: int) -> list[str]:
         """Return the command that makes pseudo-labels with a run's last model."""
         command = [
-            *self._tool("generate_pseudo_labels.py"),
+            *self._tool("generate_pseudo_labels"),
             *(
                 str(self.config(teacher)),
                 str(self.work_dir(teacher) / f"iter_{step}.pth"),
@@ -177,12 +178,12 @@ class Plan:
         options = self.own_options(run)
         if run.row.pseudo_labels:
             options.append(f"{LABEL_KEY}=DIR")
-        return shlex.join(
-            ["python", "tools/train.py", config, "--cfg-options", *options]
-        )
+        return f"{command('train')} {shlex.join([config, '--cfg-options', *options])}"
 
     def _tool(self, name: str) -> list[str]:
-        return [sys.executable, str(self.tools / name)]
+        if self.tools is None:
+            return [sys.executable, "-m", "mmseg_cosda", name]
+        return [sys.executable, str(self.tools / f"{name}.py")]
 
 
 @functools.cache
@@ -222,7 +223,7 @@ def read_options(path: Path, options: Sequence[str]) -> Config:
     Raises:
         UserError: If the config or an option can't be read.
     """
-    parser = argparse.ArgumentParser(prog="reproduce.py")
+    parser = argparse.ArgumentParser(prog=command("reproduce"))
     parser.add_argument("--cfg-options", nargs="*", action=ConfigOption)
     changes = parser.parse_args(["--cfg-options", *options]).cfg_options
     return read_config(path, changes)

@@ -17,6 +17,7 @@ import torch
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.files import atomic_write
 from mmseg_cosda.reproduce.plan import Plan, Run
+from mmseg_cosda.version import __version__
 from mmseg_cosda.work_dir import (
     CLASS_PREFIX,
     Curve,
@@ -54,7 +55,7 @@ def make_result(plan: Plan, run: Run) -> dict[str, Any]:
         "options": plan.own_options(run),
         "pseudo_labels": plan.labels_of(run),
         "command": plan.shown_command(run),
-        "commit": commit(plan.tools),
+        "commit": commit(plan.tools) if plan.tools else f"version {__version__}",
         "hardware": hardware(),
         "seconds_per_iteration": sum(seconds) / len(seconds) if seconds else None,
         "metric": plan.setting.metric,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmseg_cosda.commands import command
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.work_dir import (
     CLASS_PREFIX,
@@ -85,7 +86,7 @@ def _read_result(path: Path) -> History:
         classes = _columns({"step": steps, **per_class})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path} is no result file of tools/reproduce.py "
+            f"{path} is no result file of `{command('reproduce')}` "
             f"({type(error).__name__}: {error})"
         ) from error
     prefixed = {f"{CLASS_PREFIX}{name}": series for name, series in classes.items()}
@@ -169,7 +170,7 @@ def _require_evaluations(histories: Sequence[History], key: str) -> None:
             raise UserError(
                 f"{history.path} holds no curve per class: it is of an older version; "
                 "give its work folder instead, or remove it and start the same "
-                "tools/reproduce.py, which writes it anew from there"
+                f"`{command('reproduce')}`, which writes it anew from there"
             )
 
 

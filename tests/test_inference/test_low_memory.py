@@ -16,7 +16,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch.multiprocessing.spawn import spawn
 
-from mmseg_cosda.benchmark.live_memory import LiveMemory
+from benchmarks.speed.live_memory import LiveMemory
 from mmseg_cosda.checkpoint import load_checkpoint_file
 from mmseg_cosda.inference import loading
 from mmseg_cosda.inference.loading import load_model, weights_digest

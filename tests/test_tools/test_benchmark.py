@@ -10,8 +10,8 @@ from types import ModuleType
 import pytest
 import torch
 
-from mmseg_cosda.benchmark.growth import LOSS
-from mmseg_cosda.benchmark.report import Row
+from benchmarks.speed.growth import LOSS
+from benchmarks.speed.report import Row
 from mmseg_cosda.errors import UserError
 
 TOOL = Path(__file__).parents[2] / "tools" / "benchmark.py"

@@ -1,4 +1,4 @@
-# Self-rendered streets (TORCS art) -> CamVid, 11 classes: a small real benchmark.
+# Self-rendered streets (TORCS art) -> CamVid, 11 classes: a small data set.
 # COSDA_DATA names the folder that holds source/, target/ and weights/.
 data_root = "{{$COSDA_DATA:data/torcs2camvid}}"
 # (W, H) of the network's input, both domains; files and evaluation are 480x360.

@@ -8,7 +8,7 @@ from helpers.toys import CLASSES, head_config, sample
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
-from mmseg_cosda.benchmark.live_memory import LiveMemory
+from benchmarks.speed.live_memory import LiveMemory
 from mmseg_cosda.models.segmentors.head_losses import image_losses, is_plain
 
 CE: dict[str, Any] = dict(type="CrossEntropyLoss", avg_non_ignore=True)
