@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
 from pathlib import Path
 
@@ -58,6 +60,27 @@ def test_without_a_checkout_the_console_command_is_named(
     monkeypatch.setattr(commands, "TOOLS", tmp_path)
     monkeypatch.setattr(sys, "argv", [started])
     assert commands.command("train") == "mmseg-cosda train"
+
+
+def texts(path: Path) -> set[str]:
+    """Return what a file may print: its strings, without docstrings and EPILOG."""
+    tree = ast.parse(path.read_text())
+    kept = set()
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "EPILOG":
+            kept.add(node.value)
+        if isinstance(body, list):
+            kept |= {each.value for each in body if isinstance(each, ast.Expr)}
+    found = {node for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    return {str(node.value) for node in found - kept}
+
+
+def test_no_message_names_a_command_by_itself() -> None:
+    files = [*PACKAGE.rglob("*.py"), *(ROOT / "tools").glob("*.py")]
+    for path in set(files) - {PACKAGE / "commands.py"}:
+        named = [text for text in texts(path) if re.search(r"tools/\w+\.(py|sh)", text)]
+        assert not named, f"{path}: use mmseg_cosda.commands.command"
 
 
 def test_all_are_listed_without_being_imported(
