@@ -42,6 +42,8 @@ PICTURE_TYPES = frozenset(
 _STRAY = frozenset(
     [
         "#recycle",
+        "#snapshot",
+        "@recycle",
         "$recycle.bin",
         "@eadir",
         "__macosx",
@@ -188,6 +190,8 @@ def stray_kind(name: str) -> str | None:
     """
     if name.startswith("._"):
         return "._*"
+    if name.startswith(".") and posixpath.splitext(name)[1].lower() in PICTURE_TYPES:
+        return ".*"
     if name.startswith(".") or name.lower() in _STRAY:
         return name.strip()
     return None

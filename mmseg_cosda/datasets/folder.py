@@ -234,12 +234,11 @@ class FolderSegDataset(BaseSegDataset):
         )
         images = self._image_names.keys()
         labels = images if self.label_dir is None else self._label_names.keys()
-        self._hint = suffix_hint(found, min(images - labels, default=None))
-        return Pairs(
-            tuple(sorted(images & labels)),
-            tuple(sorted(images - labels)),
-            tuple(sorted(labels - images)),
-        )
+        no_label, no_image = sorted(images - labels), sorted(labels - images)
+        self._hint = suffix_hint(
+            found.label_names, next(iter(no_label), None), "seg_map_suffix"
+        ) or suffix_hint(found.image_names, next(iter(no_image), None), "img_suffix")
+        return Pairs(tuple(sorted(images & labels)), tuple(no_label), tuple(no_image))
 
     def _find_files(self) -> Found:
         def find(suffixes: tuple[str, ...]) -> Found:

@@ -33,6 +33,7 @@ class Found:
     Args:
         images: The images.
         labels: The labels; empty for an unlabelled dataset.
+        image_names: All that the image folder holds.
         label_names: All that the label folder holds.
         skipped: What was left out of the image folder, by kind.
         skipped_labels: The same of the label folder.
@@ -41,6 +42,7 @@ class Found:
 
     images: Files
     labels: Files = field(default_factory=dict)
+    image_names: Sequence[str] = ()
     label_names: Sequence[str] = ()
     skipped: Counter[str] = field(default_factory=Counter)
     skipped_labels: Counter[str] = field(default_factory=Counter)
@@ -88,7 +90,7 @@ def find_files(
             skipped_labels = label_listing.skipped
         labels = by_stem(label_names, seg_map_suffixes)
     images = by_stem(names, img_suffixes)
-    found = Found(images, labels, label_names, skipped, skipped_labels)
+    found = Found(images, labels, names, label_names, skipped, skipped_labels)
     _drop_companions(found)
     _count_unread(found, names, img_suffixes)
     return found
@@ -160,19 +162,23 @@ def leave_out(
     return known
 
 
-def suffix_hint(found: Found, stem: str | None) -> str:
-    """Return a word about labels of another suffix, for an error.
+def suffix_hint(names: Sequence[str], stem: str | None, key: str) -> str:
+    """Return a word about a file of another suffix, for an error.
 
     Args:
-        found: The files.
-        stem: An image without label; None if there is none.
+        names: What the folder holds.
+        stem: The name that lacks a file; None if there is none.
+        key: The option that chooses among suffixes.
+
+    Examples:
+        >>> suffix_hint(["1.tif", "2.jpg"], "1", "img_suffix")
+        "1.tif is there: does img_suffix lack '.tif'? Else "
     """
-    names = [name for name in found.label_names if stem and name.startswith(stem)]
-    rests = [name[len(stem or "") :] for name in names]
-    rests = [rest for rest in rests if not rest[0].isalnum()]
+    rests = [n[len(stem) :] for n in names if stem and n.startswith(stem)]
+    rests = [rest for rest in rests if rest and not rest[0].isalnum()]
     if not rests:
         return ""
-    return f"{stem}{rests[0]} is there: is seg_map_suffix={rests[0]!r} meant? Else "
+    return f"{stem}{rests[0]} is there: does {key} lack {rests[0]!r}? Else "
 
 
 def tell_skipped(found: Found, where: str, labelled: bool) -> None:

@@ -199,6 +199,9 @@ def listed_images(
     if listed.missing:
         near = [images.closest(name) for name in listed.missing[:3]]
         names = some_of(dict.fromkeys(name for name in near if name))
+        first = posixpath.basename(listed.missing[0].replace("\\", "/"))
+        if os.path.isfile(os.path.join(image_dir, first)):
+            names = f"{first}, whose suffix isn't in the dataset's img_suffix"
         raise FileNotFoundError(
             f"{path} lists {len(listed.missing)} images that are not in {image_dir} "
             f"[{some_of(listed.missing)}]"

@@ -122,6 +122,12 @@ def test_names_that_are_missing(root: Path, content: str, message: str) -> None:
         read(root, content)
 
 
+def test_a_listed_image_of_another_type(root: Path) -> None:
+    folders.save_image(root / "images/008.tif")
+    with pytest.raises(FileNotFoundError, match=r"008\.tif, whose suffix isn't in"):
+        read(root, "008.tif")
+
+
 @pytest.mark.parametrize("content", ["", "\n\r\n", "# nothing", "image,label"])
 def test_a_list_of_nothing(root: Path, content: str) -> None:
     with pytest.raises(ValueError, match=r"train\.txt .*lists no image; write one"):

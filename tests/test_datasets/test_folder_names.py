@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import mmengine.fileio
+import numpy as np
 import pytest
 from helpers import folders
 
@@ -45,7 +47,7 @@ def root(tmp_path: Path) -> Path:
     """Four images with labels, 0.jpg to 3.jpg."""
     for i in range(4):
         folders.save_image(tmp_path / f"images/{i}.jpg", seed=i)
-        folders.save_ids(tmp_path / f"labels/{i}.png", folders.np.zeros((4, 8)))
+        folders.save_ids(tmp_path / f"labels/{i}.png", np.zeros((4, 8)))
     return tmp_path
 
 
@@ -55,7 +57,8 @@ def rename(root: Path, names: dict[str, str]) -> None:
 
 
 def read(root: Path, **options: Any) -> list[dict[str, Any]]:
-    options = dict(data_prefix=LABELLED, serialize_data=False) | options
+    defaults: dict[str, Any] = dict(data_prefix=LABELLED, serialize_data=False)
+    options = defaults | options
     options["metainfo"] = dict(classes=("a", "b"))
     dataset = FolderSegDataset(data_root=str(root), **options)
     return [dataset.get_data_info(i) for i in range(len(dataset))]
@@ -101,12 +104,15 @@ def test_pictures_of_other_types_are_never_left_out_silently(
     assert log.lines[0][0] == logging.WARNING
     assert "skipped 1 .bmp, 1 .tif, 1 .txt" in log.text
     assert len(read(root, data_prefix=UNLABELLED, img_suffix=["jpg", "tif"])) == 5
+    folders.save_ids(root / "labels/4.png", np.zeros((4, 8)))
+    with pytest.raises(ValueError, match=r"4\.tif is there: does img_suffix lack '\.t"):
+        read(root)
 
 
 def test_label_suffixes(root: Path) -> None:
     rename(root, {f"labels/{i}.png": f"labels/{i}_mask.png" for i in range(4)})
     with pytest.raises(
-        ValueError, match=r"0_mask\.png is there: is seg_map_suffix='_mask\.png' meant"
+        ValueError, match=r"0_mask\.png is there: does seg_map_suffix lack '_mask\.png'"
     ):
         read(root)
     rename(root, {"labels/3_mask.png": "labels/3_mask.TIF"})
@@ -154,7 +160,7 @@ STRAYS = {
     ".ipynb_checkpoints/0-checkpoint.jpg": "1 .ipynb_checkpoints/",
     "@eaDir/0.jpg": "1 @eaDir/",
     "sub/__MACOSX/0.jpg": "1 __MACOSX/",
-    ".hidden.jpg": "1 .hidden.jpg",
+    ".hidden.jpg": "1 .*",
 }
 
 
@@ -170,7 +176,7 @@ def test_what_file_managers_leave_is_skipped_and_named(
     for _ in range(2):
         assert names(read(root)) == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
     assert len(log.lines) == 1
-    assert STRAYS[name].replace(".jpg", suffix) in log.text
+    assert f"skipped {STRAYS[name]}" in log.text
     assert ("beside the labels" in log.text) == (folder == "labels")
 
 
@@ -232,9 +238,7 @@ def test_another_backend_skips_the_same(root: Path, log: Log) -> None:
             return ["b\\1.jpg", "a.jpg", ".cache/2.jpg", "b/._1.jpg"]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            folder_listing.fileio, "get_file_backend", lambda *_, **__: Remote()
-        )
+        patch.setattr(mmengine.fileio, "get_file_backend", lambda *_, **__: Remote())
         listing = folder_listing.list_files("s3://bucket/images")
     assert listing.names == ("a.jpg", "b/1.jpg")
     assert listing.skipped == {".cache": 1, "._*": 1}
@@ -243,7 +247,7 @@ def test_another_backend_skips_the_same(root: Path, log: Log) -> None:
 def test_images_and_labels_in_one_folder(tmp_path: Path) -> None:
     for i in range(2):
         folders.save_image(tmp_path / f"sub/{i}.jpg")
-        folders.save_ids(tmp_path / f"sub/{i}.png", folders.np.zeros((4, 8)))
+        folders.save_ids(tmp_path / f"sub/{i}.png", np.zeros((4, 8)))
     infos = read(tmp_path, data_prefix=None)
     assert names(infos) == ["0.jpg", "1.jpg"]
     assert names(infos, "seg_map_path") == ["0.png", "1.png"]
@@ -259,7 +263,7 @@ def test_labels_beside_unlabelled_images_are_no_images(
     for i in range(2):
         folders.save_image(tmp_path / f"{i}.jpg")
         folders.save_image(tmp_path / f"{i}_color.jpg")
-        folders.save_ids(tmp_path / f"{i}_mask.png", folders.np.zeros((4, 8)))
+        folders.save_ids(tmp_path / f"{i}_mask.png", np.zeros((4, 8)))
     assert names(read(tmp_path, data_prefix=dict(img_path=""))) == ["0.jpg", "1.jpg"]
     assert "skipped 4 labels beside their images" in log.text
 
@@ -309,7 +313,7 @@ def test_unknown_keys_and_values_of_the_prefix(root: Path) -> None:
 
 
 def test_none_removes(tmp_path: Path) -> None:
-    gta = folders.make_gta5(tmp_path / "gta", folders.np.zeros((4, 8)))
+    gta = folders.make_gta5(tmp_path / "gta", np.zeros((4, 8)))
     for prefix in (
         dict(seg_map_path=None),
         dict(img_path=None, seg_map_path=None),
@@ -331,7 +335,7 @@ def test_none_removes(tmp_path: Path) -> None:
 def test_own_suffixes_of_the_public_datasets_say_what_is_left(
     tmp_path: Path, log: Log
 ) -> None:
-    ids = folders.np.zeros((4, 8))
+    ids = np.zeros((4, 8))
     city = folders.make_cityscapes(tmp_path, ids)
     train = city / "leftImg8bit/train/ulm"
     folders.save_image(train / "ulm_000009_000019_leftImg8bit.jpg")
