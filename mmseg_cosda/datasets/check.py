@@ -182,6 +182,7 @@ def _list_pseudo_labels(
     for info in infos:
         label = pseudo_label_name(info["img_path"], [root])
         info.update(seg_map_path=os.path.join(folder, label), label_map=None)
+        info["pseudo_label"] = True
     dataset.same_size = False  # a pseudo-label has the network's input size
     return dataset, infos
 
@@ -203,7 +204,7 @@ def _file_check(dataset: Any, report: DatasetCheck) -> partial[FileCheck]:
         options = {
             "type": "RawIdsToTrainIds",
             "id_map": loaders[0].id_map,
-            "strict": True,
+            "strict": "complete",  # a mapping lists what is wanted, not all ids
         }
         load_labels = TRANSFORMS.build(options)
     return partial(

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from mmseg_cosda.datasets.label_files import CorruptLabelError
 from mmseg_cosda.datasets.transforms.check_labels import CheckLabels
-from mmseg_cosda.datasets.transforms.raw_ids import CorruptLabelError
 
 Size = tuple[int, int]
 NUM_LABELS = 2**8

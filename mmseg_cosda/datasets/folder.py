@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os.path as osp
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from mmseg_cosda.datasets.folder_options import HostOptions, Pairs, read_exclude
+from mmseg_cosda.datasets.id_maps import IdMapOption
+from mmseg_cosda.datasets.label_facts import LabelFacts, check_palette
 from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
 
 if TYPE_CHECKING:
@@ -50,6 +53,14 @@ class FolderSegDataset(BaseSegDataset):
             False for translated images beside the original labels. Read by
             ``tools/check_dataset.py``.
         ignore_index: The label of pixels that no class owns.
+        id_map: Which id or colour of the label files is which class, see
+            :func:`~mmseg_cosda.datasets.id_maps.parse_id_map`: ``{10: 0, 20: 1}``,
+            ``{"11-20": 2}``, ``{(128, 64, 128): 0}``, ``"palette"``, or a file. Ids
+            that a mapping doesn't name are ignored. By default the class's own; with
+            neither, files hold the classes' positions.
+        orientation: How images that an EXIF orientation turns were labelled:
+            ``"stored"`` or ``"shown"``. By default such an image with a label is an
+            error, as nothing in the files tells.
         host: The other options of the host's ``BaseSegDataset``.
 
     Raises:
@@ -73,11 +84,15 @@ class FolderSegDataset(BaseSegDataset):
         exclude: str | Sequence[str] | None = None,
         same_size: bool = True,
         ignore_index: int = IGNORE_INDEX,
+        id_map: IdMapOption | None = None,
+        orientation: str | None = None,
         **host: Unpack[HostOptions],
     ) -> None:
         self.exclude = read_exclude(exclude)
         self._exclude_strictly = not isinstance(exclude, str)
         self.same_size = same_size
+        self._facts = LabelFacts(id_map, orientation, type(self).__name__)
+        check_palette(host.get("metainfo"), self.METAINFO, type(self).__name__)
         prefix = self.PREFIX if data_prefix is None else data_prefix
         super().__init__(
             data_root=data_root,
@@ -145,10 +160,19 @@ class FolderSegDataset(BaseSegDataset):
             "reduce_zero_label": self.reduce_zero_label,
             "seg_fields": [],
         }
+        if self._facts.orientation is not None:
+            info["orientation"] = self._facts.orientation
         if self.label_dir is not None:
             info["seg_map_path"] = osp.join(self.label_dir, stem + self.seg_map_suffix)
             info["id_map"] = self.id_map
+            info.update(self._label_entry)
         return info
+
+    @functools.cached_property
+    def _label_entry(self) -> dict[str, Any]:
+        return self._facts.entry(
+            self.metainfo, self.METAINFO, self.ignore_index, self.same_size
+        )
 
     def find_pairs(self) -> Pairs:
         """List images and labels, without those of ``exclude``.

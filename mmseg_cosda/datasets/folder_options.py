@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypedDict
 
+from mmseg_cosda.datasets.id_maps import IdMapOption
+
 
 class HostOptions(TypedDict, total=False):
     """Options of the host's ``BaseSegDataset`` that are handed through."""
@@ -36,6 +38,8 @@ class FolderOptions(HostOptions, total=False):
     exclude: str | Sequence[str] | None
     same_size: bool
     ignore_index: int
+    id_map: IdMapOption | None
+    orientation: str | None
 
 
 @dataclass(frozen=True)
