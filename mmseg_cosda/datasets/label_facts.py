@@ -68,7 +68,8 @@ class LabelFacts:
             palette = own_metainfo.get("palette") or metainfo.get("palette")
             table = parse_id_map(self.id_map, palette, self.owner)
             highest = max(table.train_ids.values(), default=0)
-            if own_classes and self.id_map not in ID_MAPS:
+            named = isinstance(self.id_map, str) and self.id_map in ID_MAPS
+            if own_classes and not named:
                 self._check_classes(highest, own_classes)
             facts["id_map"] = self.id_map
             if self.id_map == "palette":
