@@ -20,6 +20,7 @@ from mmseg_cosda.datasets.label_maps import (
     IdMap,
     lookup_table,
 )
+from mmseg_cosda.errors import UserError
 
 Ids = npt.NDArray[Any]
 UInt8 = npt.NDArray[np.uint8]
@@ -88,7 +89,7 @@ def parse_id_map(
             return ID_MAPS[option]
         if option == "palette":
             if palette is None:
-                raise ValueError(
+                raise UserError(
                     f"id_map='palette' of {owner}: this dataset names no colours; "
                     "give it metainfo=dict(palette=[[R, G, B], ...]) and id_map "
                     "there, or write the colours"
@@ -102,7 +103,7 @@ def parse_id_map(
         return _mapping(option.items(), owner)
     elif isinstance(option, Sequence):
         return _color_list(option, owner)
-    raise ValueError(
+    raise UserError(
         f"id_map={option!r} of {owner}: must be one of {', '.join(ID_MAPS)}, or a "
         f"table: {_HELP} (this project's datasets name their own; a dataset of the "
         "host needs it in the pipeline)"
@@ -175,7 +176,7 @@ class IdTable:
             noun, ends = "ids", f" (they go from {min(named)} to {max(named)})"
         found = f"{path}: holds the {noun} [{', '.join(shown)}], which {self._lack}"
         if self.strict:
-            raise ValueError(
+            raise UserError(
                 f"{found}{ends}; check that the folder holds this dataset's labels, "
                 "or list the file in the dataset's `exclude`"
             )
@@ -185,7 +186,7 @@ class IdTable:
             and classes < FEW * labels.size
             and 2 * np.count_nonzero(unknown) > labels.size
         ):
-            raise ValueError(
+            raise UserError(
                 f"{found}{ends}, and {100 * classes / labels.size:.0f} % of its "
                 "pixels belong to a class: nothing but ignored pixels would be trained "
                 "on; is this the folder of the ids, not of coloured pictures?"
@@ -211,16 +212,16 @@ def _mapping(items: Iterable[tuple[Any, Any]], owner: str) -> IdMap:
         for number in new:
             if where.setdefault(number, label) != label:
                 written = _rgb(number) if where is colors else number
-                raise ValueError(
+                raise UserError(
                     f"id_map of {owner}: {key!r} becomes class {label}, but another "
                     f"entry gives {written} the class {where[number]}; name each once"
                 )
     if colors and (ids or ranges):
-        raise ValueError(
+        raise UserError(
             f"id_map of {owner}: holds ids and colours; a file has either: {_HELP}"
         )
     if not (colors or ids or ranges):
-        raise ValueError(f"id_map of {owner}: is empty; {_HELP}")
+        raise UserError(f"id_map of {owner}: is empty; {_HELP}")
     train_ids = colors or {**ranges, **ids}  # an id of its own beats a range
     classes = {k: v for k, v in train_ids.items() if v != IGNORE_INDEX}
     documented = frozenset(train_ids) | (frozenset() if colors else {IGNORE_INDEX})
@@ -234,13 +235,13 @@ def _color_list(colors: Sequence[Any], owner: str) -> IdMap:
     except (TypeError, ValueError):
         rows = []
     if not rows or any(len(row) != 3 for row in rows):
-        raise ValueError(
+        raise UserError(
             f"id_map={list(colors)!r} of {owner}: is no list of colours; {_HELP}"
         )
     codes = [_code(row, owner) for row in rows]
     double = sorted({_rgb(code) for code in codes if codes.count(code) > 1})
     if double:
-        raise ValueError(
+        raise UserError(
             f"id_map of {owner}: the colours {double} belong to several classes, so "
             "that a picture doesn't tell them apart; give each class its own"
         )
@@ -265,13 +266,13 @@ def _numbers(key: Any, owner: str) -> list[int]:
         and all(isinstance(number, int) for number in key)
     ):
         return list(key)
-    raise ValueError(f"id_map of {owner}: {key!r} is no id, range or colour; {_HELP}")
+    raise UserError(f"id_map of {owner}: {key!r} is no id, range or colour; {_HELP}")
 
 
 def _range(numbers: Sequence[int], key: Any, owner: str) -> list[int]:
     first, last = numbers
     if not 0 <= first <= last <= MAX_ID:
-        raise ValueError(
+        raise UserError(
             f"id_map of {owner}: {key!r} is no id or range of ids; ids go from 0 to "
             f"{MAX_ID}, a range from its lower to its upper end"
         )
@@ -288,7 +289,7 @@ def _class(value: Any, key: Any, owner: str) -> int:
         or isinstance(value, bool)
         or not (0 <= value < UNDOCUMENTED or value == IGNORE_INDEX)
     ):
-        raise ValueError(
+        raise UserError(
             f"id_map of {owner}: {key!r} becomes {value!r}, which is no class; "
             f"classes go from 0 to {UNDOCUMENTED - 1}, {IGNORE_INDEX} or None ignores"
         )
@@ -297,7 +298,7 @@ def _class(value: Any, key: Any, owner: str) -> int:
 
 def _code(rgb: Sequence[int], owner: str) -> int:
     if any(not 0 <= value <= 255 for value in rgb):
-        raise ValueError(
+        raise UserError(
             f"id_map of {owner}: {tuple(rgb)} is no colour; R, G, B go from 0 to 255"
         )
     return rgb[0] << 16 | rgb[1] << 8 | rgb[2]
@@ -315,7 +316,7 @@ def _read_file(path: str, owner: str) -> Any:
         try:
             return yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise ValueError(
+            raise UserError(
                 f"id_map={path!r} of {owner} is no YAML "
                 f"({' '.join(str(error).split())}); {_HELP}"
             ) from error
@@ -326,14 +327,14 @@ def _read_file(path: str, owner: str) -> Any:
         if words == [""]:
             continue
         if len(words) not in (2, 4):
-            raise ValueError(
+            raise UserError(
                 f"id_map={path!r} of {owner}, line {number}: {line.strip()!r} is "
                 "neither 'ID CLASS', 'FIRST-LAST CLASS' nor 'R G B CLASS'"
             )
         table.append((",".join(words[:-1]), words[-1]))
     double = sorted({key for key, _ in table if [k for k, _ in table].count(key) > 1})
     if double:
-        raise ValueError(
+        raise UserError(
             f"id_map={path!r} of {owner}: names {double} twice; name each once"
         )
     return dict(table)

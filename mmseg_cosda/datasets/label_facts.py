@@ -7,6 +7,7 @@ from typing import Any
 
 from mmseg_cosda.datasets.id_maps import IdMapOption, parse_id_map
 from mmseg_cosda.datasets.label_maps import ID_MAPS, IGNORE_INDEX
+from mmseg_cosda.errors import UserError
 
 ORIENTATIONS = ("stored", "shown")
 
@@ -78,7 +79,7 @@ class LabelFacts:
 
     def _check_classes(self, highest: int, classes: Sequence[str]) -> None:
         if highest >= len(classes):
-            raise ValueError(
+            raise UserError(
                 f"id_map of {self.owner}: names class {highest}, but metainfo has the "
                 f"{len(classes)} classes {list(classes)} (0 to {len(classes) - 1}); "
                 "255 or None ignores an id"
@@ -99,7 +100,7 @@ def check_orientation(orientation: str | None, owner: str) -> str | None:
         ValueError: For anything else.
     """
     if orientation is not None and orientation not in ORIENTATIONS:
-        raise ValueError(
+        raise UserError(
             f'orientation={orientation!r} of {owner}: must be "stored" (labels fit the '
             'pixels as the file stores them), "shown" (labels fit the picture as '
             "viewers turn it) or None"
@@ -127,7 +128,7 @@ def check_palette(
         return
     if isinstance(classes, str) or len(classes) == len(palette):
         return
-    raise ValueError(
+    raise UserError(
         f"metainfo of {owner}: {len(classes)} classes {list(classes)}, but "
         f"{len(palette)} colours in palette; the position of a name is its id in the "
         "label files: for other ids, fewer or merged classes say which id is which "
@@ -150,7 +151,7 @@ def require_label(sample: Any, key: str) -> None:
     packed = sample.get("data_samples") if isinstance(sample, Mapping) else None
     if packed is None or "gt_sem_seg" in packed:
         return
-    raise ValueError(
+    raise UserError(
         f"{packed.get('img_path')} has no label file: {key} is trained with labels; "
         "give it a data_prefix with seg_map_path, and a pipeline that loads labels "
         '(dict(type="LoadAnnotations"))'

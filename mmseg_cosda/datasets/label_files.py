@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
+from mmseg_cosda.errors import UserError
 
 Ids = npt.NDArray[Any]
 Size = tuple[int, int]
@@ -32,7 +33,7 @@ _UNREADABLE = (
 )
 
 
-class CorruptLabelError(ValueError):
+class CorruptLabelError(UserError):
     """A label file that cannot be decoded."""
 
 
@@ -121,7 +122,7 @@ def check_label_ids(
         >>> check_label_ids(np.array([[1, 3]]), num_classes=3, path="a.png")
         Traceback (most recent call last):
         ...
-        ValueError: a.png: holds the labels [3], but there are 3 classes...
+        mmseg_cosda.errors.UserError: a.png: holds the labels [3], but ...
     """
     ignored = (
         [ignore_index] if isinstance(ignore_index, int) else sorted(set(ignore_index))
@@ -135,7 +136,7 @@ def check_label_ids(
         return
     found = np.unique(labels[wrong]).tolist()
     shown = f"[{', '.join(map(str, found[:8]))}{', ...' if len(found) > 8 else ''}]"
-    raise ValueError(
+    raise UserError(
         f"{path}: holds the labels {shown}, but there are {num_classes} classes "
         f"(0 to {num_classes - 1}, and {' and '.join(map(str, ignored))} to ignore); "
         f"{_range_hint(labels, found, num_classes, ignored)}"
@@ -176,7 +177,7 @@ def check_label_size(
     """
     if tuple(label_size) == tuple(image_size):
         return
-    raise ValueError(
+    raise UserError(
         f"{path}: the label is {label_size[1]}x{label_size[0]} pixels, its image "
         f"{image_path} {image_size[1]}x{image_size[0]}; labels belong to images of "
         "the same size: mend the files, or, where both show the same scene (resized "
@@ -205,7 +206,7 @@ def fit_to_bytes(path: str, ids: Ids) -> npt.NDArray[np.uint8]:
         wrong = found[(found > IGNORE_INDEX) | (found < 0)].tolist()
         examples = ", ".join(map(str, wrong[:_SHOWN]))
         entries = ", ".join(f"{id_}: {i}" for i, id_ in enumerate(found[:3].tolist()))
-        raise ValueError(
+        raise UserError(
             f"{path}: holds {8 * ids.dtype.itemsize}-bit ids up to {found[-1]} "
             f"([{examples}{', ...' if len(wrong) > _SHOWN else ''}]), but labels go "
             f"from 0 to {IGNORE_INDEX}; name the class of each id: "
@@ -241,7 +242,7 @@ def _refuse_lossy(path: str, content: bytes, image: Any) -> None:
     lossy |= kind == "JPEG2000" and _irreversible(content)
     if not lossy:
         return
-    raise ValueError(
+    raise UserError(
         f"{path}: is a {kind} file, a lossy format: near edges it holds ids (or "
         "colours) that nobody drew; export the labels from their source again, as "
         "single-channel PNG"
@@ -277,9 +278,9 @@ def _checked_ids(path: str, raw: Ids) -> Ids:
     """Return decoded ids, or say why the array holds none."""
     raw = raw[..., 0] if raw.ndim == 3 and raw.shape[2] == 1 else raw
     if raw.ndim != 2:
-        raise ValueError(_channels_message(path, raw))
+        raise UserError(_channels_message(path, raw))
     if raw.dtype.kind not in "iub":
-        raise ValueError(
+        raise UserError(
             f"{path}: holds floating-point numbers ({raw.dtype}, {raw.min():g} to "
             f"{raw.max():g}), but labels are integer ids; save them as single-channel "
             "PNG of 8 or 16 bits"
@@ -313,7 +314,7 @@ def _channels_message(path: str, raw: Ids) -> str:
 
 def _color_codes(path: str, image: Any) -> Ids:
     if image.mode not in ("P", "RGB", "RGBA", "PA", "CMYK"):
-        raise ValueError(
+        raise UserError(
             f"{path}: has one channel ({image.mode}), but its id_map is a colour "
             "table; name ids in place of colours: id_map={id: class}"
         )
@@ -329,7 +330,7 @@ def _read_red(path: str, content: bytes) -> Ids:
             _CORRUPT.format(path=path, reason="OpenCV cannot decode it")
         )
     if raw.ndim != 3 or raw.shape[2] < 3:
-        raise ValueError(
+        raise UserError(
             f"{path}: has shape {raw.shape}, but its red channel should hold the ids; "
             "use the files of SYNTHIA-RAND-CITYSCAPES' GT/LABELS as downloaded"
         )

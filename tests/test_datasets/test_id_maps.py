@@ -190,9 +190,14 @@ def test_config_files_carry_maps_and_checkpoints_keep_them(tmp_path: Path) -> No
 def dataset(root: Path, loader: dict[str, Any], **options: Any) -> Any:
     metainfo = dict(classes=("road", "tree", "car"), palette=COLORS)
     pipeline = [dict(type="mmseg.LoadImageFromFile"), loader]
-    config = dict(type="FolderSegDataset", data_root=str(root), img_suffix=".png")
-    prefix = dict(img_path="images", seg_map_path="labels")
-    config |= dict(metainfo=metainfo, data_prefix=prefix, pipeline=pipeline)
+    config: dict[str, Any] = dict(
+        type="FolderSegDataset",
+        data_root=str(root),
+        data_prefix=dict(img_path="images", seg_map_path="labels"),
+        img_suffix=".png",
+        metainfo=metainfo,
+        pipeline=pipeline,
+    )
     return DATASETS.build(config | options)
 
 

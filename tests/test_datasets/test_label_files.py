@@ -15,6 +15,7 @@ from PIL import Image, PngImagePlugin
 
 from mmseg_cosda.datasets.label_files import check_label_ids, read_label_file
 from mmseg_cosda.datasets.transforms import LoadAnnotations
+from mmseg_cosda.errors import UserError
 
 IDS = np.array([[0, 1, 2], [3, 2, 255]], np.uint8)
 Array = np.ndarray[Any, Any]
@@ -238,3 +239,13 @@ def test_a_label_of_another_size_names_both(root: Path) -> None:
     assert folder(root, resize, LOAD, **options)[0]["gt_seg_map"].shape == (6, 8)
     with pytest.raises(ValueError, match="6x8"):
         folder(root, resize, LOAD, **options)[1]
+
+
+def test_an_error_in_the_middle_of_a_training_is_the_users() -> None:
+    """Training shows the traceback of any other ValueError behind its start."""
+    with pytest.raises(UserError, match="holds the labels"):
+        check_label_ids(np.array([[3]]), 3, 255, "x.png")
+    with pytest.raises(UserError, match="cannot be read"):
+        read_label_file("x.png", b"")
+    with pytest.raises(UserError, match="three channels"):
+        read_label_file("x.png", encode(RGB))
