@@ -10,6 +10,7 @@ import mmengine.fileio as fileio
 import numpy as np
 import numpy.typing as npt
 
+from mmseg_cosda.datasets.exif import require_known_orientation
 from mmseg_cosda.datasets.id_maps import IdMapOption, IdTable, Strict, parse_id_map
 from mmseg_cosda.datasets.label_files import (
     check_label_ids,
@@ -18,6 +19,7 @@ from mmseg_cosda.datasets.label_files import (
     read_label_file,
 )
 from mmseg_cosda.datasets.label_maps import ID_MAPS, IGNORE_INDEX, IdMap
+from mmseg_cosda.errors import UserError
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -76,6 +78,8 @@ class LabelReader:
             ValueError: With the file, what it holds and the cure.
         """
         path = str(results["seg_map_path"])
+        if not results.get("pseudo_label"):  # those were made of images as read
+            require_known_orientation(results)
         content = fileio.get(path, backend_args=self.backend_args)
         if results.get("pseudo_label"):
             raw = read_label_file(path, content, backend=self.imdecode_backend)
@@ -108,7 +112,7 @@ class LabelReader:
     def _reduce(self, results: Mapping[str, Any], path: str, labels: UInt8) -> UInt8:
         own, dataset = self.reduce_zero_label, results.get("reduce_zero_label")
         if own is False and dataset:
-            raise ValueError(
+            raise UserError(
                 f"{path}: the dataset says reduce_zero_label=True, its {self.owner} "
                 "reduce_zero_label=False; leave it out of the pipeline"
             )
@@ -123,7 +127,7 @@ class LabelReader:
         if option is None:
             return None
         if self.reduce_zero_label or results.get("reduce_zero_label"):
-            raise ValueError(
+            raise UserError(
                 f"id_map={option!r} of {results['seg_map_path']} beside "
                 "reduce_zero_label=True: id_map names the class of each id already; "
                 "leave reduce_zero_label out of dataset and pipeline"
