@@ -29,6 +29,7 @@ from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
 from mmseg_cosda.datasets.pseudo_label import pseudo_label_name
 
 LABEL_LOADERS = ("RawIdsToTrainIds", "LoadAnnotations")
+IMAGE_LOADERS = ("LoadImageFromFile", "LoadResizedImage")
 
 
 @dataclass
@@ -199,6 +200,7 @@ def _transforms(dataset: Any) -> list[Any]:
 
 def _file_check(dataset: Any, report: DatasetCheck) -> partial[FileCheck]:
     loaders = [t for t in _transforms(dataset) if type(t).__name__ in LABEL_LOADERS]
+    images = [t for t in _transforms(dataset) if type(t).__name__ in IMAGE_LOADERS]
     load_labels = loaders[0] if loaders else None
     if type(load_labels).__name__ == "RawIdsToTrainIds":
         options = {
@@ -213,6 +215,7 @@ def _file_check(dataset: Any, report: DatasetCheck) -> partial[FileCheck]:
         num_classes=len(report.classes) or IGNORE_INDEX,
         same_size=getattr(dataset, "same_size", True),
         load_labels=load_labels,
+        load_image=images[0] if images else None,
     )
 
 
