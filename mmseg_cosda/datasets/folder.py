@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import os.path as osp
 import re
@@ -29,6 +30,8 @@ from mmseg_cosda.datasets.folder_pairs import (
     suffix_hint,
     tell_skipped,
 )
+from mmseg_cosda.datasets.id_maps import IdMapOption
+from mmseg_cosda.datasets.label_facts import LabelFacts, check_palette
 from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
 from mmseg_cosda.datasets.split_lists import FileIndex, listed_images
 
@@ -78,6 +81,14 @@ class FolderSegDataset(BaseSegDataset):
             False for translated images beside the original labels. Read by
             ``tools/check_dataset.py``.
         ignore_index: The label of pixels that no class owns.
+        id_map: Which id or colour of the label files is which class, see
+            :func:`~mmseg_cosda.datasets.id_maps.parse_id_map`: ``{10: 0, 20: 1}``,
+            ``{"11-20": 2}``, ``{(128, 64, 128): 0}``, ``"palette"``, or a file. Ids
+            that a mapping doesn't name are ignored. By default the class's own; with
+            neither, files hold the classes' positions.
+        orientation: How images that an EXIF orientation turns were labelled:
+            ``"stored"`` or ``"shown"``. By default such an image with a label is an
+            error, as nothing in the files tells.
         host: The other options of the host's ``BaseSegDataset``. ``ann_file`` is a
             text file with an image a line, in any usual form: see
             :func:`~mmseg_cosda.datasets.split_lists.read_split_list`.
@@ -104,12 +115,16 @@ class FolderSegDataset(BaseSegDataset):
         exclude: str | Sequence[str] | None = None,
         same_size: bool = True,
         ignore_index: int = IGNORE_INDEX,
+        id_map: IdMapOption | None = None,
+        orientation: str | None = None,
         **host: Unpack[HostOptions],
     ) -> None:
         self.exclude = read_exclude(exclude)
         self._exclude_strictly = not isinstance(exclude, str)
         self.same_size = same_size
         name = type(self).__name__
+        self._facts = LabelFacts(id_map, orientation, name)
+        check_palette(host.get("metainfo"), self.METAINFO, name)
         images = self.IMG_SUFFIX if img_suffix is None else img_suffix
         labels = self.SEG_MAP_SUFFIX if seg_map_suffix is None else seg_map_suffix
         self._img_suffixes = read_suffixes(images, f"img_suffix of {name}")
@@ -197,11 +212,20 @@ class FolderSegDataset(BaseSegDataset):
             "reduce_zero_label": self.reduce_zero_label,
             "seg_fields": [],
         }
+        if self._facts.orientation is not None:
+            info["orientation"] = self._facts.orientation
         if self.label_dir is not None:
             label = self._label_names.get(stem, stem + self._seg_map_suffixes[0])
             info["seg_map_path"] = osp.join(self.label_dir, label)
             info["id_map"] = self.id_map_of(label)
+            info.update(self._label_entry)
         return info
+
+    @functools.cached_property
+    def _label_entry(self) -> dict[str, Any]:
+        return self._facts.entry(
+            self.metainfo, self.METAINFO, self.ignore_index, self.same_size
+        )
 
     def find_pairs(self) -> Pairs:
         """List images and labels, without those of ``exclude``.

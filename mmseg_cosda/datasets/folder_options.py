@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, TypedDict
 
 from mmseg_cosda.commands import command
+from mmseg_cosda.datasets.id_maps import IdMapOption
 from mmseg_cosda.datasets.split_lists import read_text_lines
 
 _PREFIXES: Mapping[str, str] = MappingProxyType(
@@ -53,6 +54,8 @@ class FolderOptions(HostOptions, total=False):
     exclude: str | Sequence[str] | None
     same_size: bool
     ignore_index: int
+    id_map: IdMapOption | None
+    orientation: str | None
 
 
 @dataclass(frozen=True)
