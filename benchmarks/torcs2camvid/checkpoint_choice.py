@@ -35,6 +35,8 @@ VIEWS = {"mirror": (True, 1.0), "scale": (False, 0.75), "both": (True, 0.75)}
 GRID = 4096  # pixels per image that the scores of one view are taken from
 DENSITY = 512  # pixels per image that are compared with each other
 TEMPERATURE = 0.05  # Saito et al. 2021
+SHIPPED = "agreement mIoU, both"  # agreement_mIoU of UnsupervisedScoreMetric
+LABELS = {"step": "the last"}
 
 Row = dict[str, Any]
 
@@ -180,30 +182,53 @@ def read(path: Path) -> list[Row]:
     ]
 
 
+def by_run(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Return the checkpoints of each run, in order."""
+    runs: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row["step"]):
+        runs.setdefault(row["run"], []).append(row)
+    return dict(sorted(runs.items()))
+
+
+def choice(run: Sequence[Row], score: str) -> float:
+    """Return the mIoU of the checkpoint that a score takes."""
+    return float(max(run, key=lambda row: row[score])["mIoU"])
+
+
 def table(rows: Sequence[Row]) -> str:
-    """Return the rank correlations and what each choice reaches, as Markdown."""
-    names = list(dict.fromkeys(row["run"] for row in rows))
-    runs = [
-        sorted((r for r in rows if r["run"] == name), key=lambda row: row["step"])
-        for name in names
-    ]
+    """Return each score's rank correlations and the mIoU it reaches, as Markdown."""
+    runs = by_run(rows).values()
     lines = []
     for score in [key for key in rows[0] if key not in ("run", "mIoU")]:
         within = [rank_correlation(run, score) for run in runs]
-        chosen = [max(run, key=lambda row: row[score])["mIoU"] for run in runs]
-        lines.append((score, within, rank_correlation(rows, score), np.mean(chosen)))
+        chosen = np.mean([choice(run, score) for run in runs])
+        lines.append((score, within, rank_correlation(rows, score), chosen))
     lines.sort(key=lambda line: -float(np.mean(line[1])))
-    best = np.mean([max(row["mIoU"] for row in run) for run in runs])
+    best = np.mean([choice(run, "mIoU") for run in runs])
     text = [
         "| score | within a run, mean | worst run | over all | mIoU of its choice |",
         "|---|---|---|---|---|",
         *(
-            f"| {score} | {np.mean(within):.2f} | {min(within):.2f} | {pooled:.2f} "
-            f"| {miou:.2f} |"
+            f"| {LABELS.get(score, score)} | {np.mean(within):.2f} | {min(within):.2f} "
+            f"| {pooled:.2f} | {miou:.2f} |"
             for score, within, pooled, miou in lines
         ),
         f"| best by labels | 1 | 1 | 1 | {best:.2f} |",
     ]
+    return "\n".join(text)
+
+
+def runs_table(rows: Sequence[Row], score: str) -> str:
+    """Return how a score fares in each run, as Markdown."""
+    text = [
+        "| run | checkpoints | rank correlation | mIoU of the choice | last | best |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, run in by_run(rows).items():
+        mious = (choice(run, score), choice(run, "step"), choice(run, "mIoU"))
+        figures = " | ".join(f"{miou:.1f}" for miou in mious)
+        correlation = rank_correlation(run, score)
+        text.append(f"| {name} | {len(run)} | {correlation:.2f} | {figures} |")
     return "\n".join(text)
 
 
@@ -227,7 +252,8 @@ def main(args: Sequence[str] | None = None) -> None:
     )
     options = parser.parse_args(args)
     evaluate_runs(options.runs, options.csv, options.every)
-    print(table(read(options.csv)))
+    rows = read(options.csv)
+    print(table(rows), runs_table(rows, SHIPPED), sep="\n\n")
 
 
 if __name__ == "__main__":

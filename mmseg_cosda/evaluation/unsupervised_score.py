@@ -40,7 +40,8 @@ def information_maximization(mean: Tensor, mean_entropy: float) -> float:
     """
     mean = mean.double()
     diversity = -torch.special.xlogy(mean, mean).sum()
-    return max(0.0, (float(diversity) - mean_entropy) / math.log(len(mean)))
+    # In this order NaN stays NaN.
+    return max((float(diversity) - mean_entropy) / math.log(len(mean)), 0.0)
 
 
 def agreement_miou(matrix: Tensor) -> float:

@@ -84,6 +84,15 @@ def test_resizing_alone_mirrors_nothing() -> None:
     assert (view[0, 0].diff() > 0).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_resizing_changes_no_brightness(dtype: torch.dtype) -> None:
+    batch = images(1)
+    for value in (7, 77, 177, 201, 253, *([0.3] if dtype == torch.float32 else [])):
+        batch["inputs"] = [torch.full((3, 15, 31), value, dtype=dtype)]
+        (view,) = varied_batch(batch, mirror=False, scale=0.7)["inputs"]
+        torch.testing.assert_close(view, torch.full_like(view, value))
+
+
 def test_a_stacked_batch_stays_stacked() -> None:
     batch = images()
     stacked = dict(batch, inputs=torch.stack(batch["inputs"]))

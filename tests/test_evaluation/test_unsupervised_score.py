@@ -130,10 +130,11 @@ def test_a_network_that_says_one_thing_everywhere_scores_least() -> None:
     assert alive["agreement_mIoU"] > 30.0
 
 
-def test_extreme_logits_make_no_nan() -> None:
-    logits = torch.tensor([[3e4, 0.0, -torch.inf], [-3e4, 3e4, 0.0]]).T[None]
-    for value in evaluate([sample(logits.permute(1, 0, 2))]).values():
-        assert math.isfinite(value)
+def test_certain_pixels_make_no_nan_and_nan_is_not_hidden() -> None:
+    pixels = torch.tensor([[3e4, 0.0, -torch.inf], [-3e4, 3e4, 0.0]])
+    expected = pytest.approx(100 * math.log(2) / math.log(3), abs=1e-4)
+    assert evaluate([sample(pixels.T[:, None])])["im"] == expected
+    assert math.isnan(evaluate([sample(torch.full((3, 2, 2), torch.nan))])["im"])
 
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 31), (1, 200), (360, 480)])
