@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.runner import TestLoop, ValLoop
+from mmengine.runner import BaseLoop, TestLoop, ValLoop
 from mmengine.runner.amp import autocast
 from mmengine.structures import PixelData
 from mmseg.registry import LOOPS
@@ -17,7 +16,7 @@ from torch import Tensor
 from mmseg_cosda.errors import UserError
 
 
-class _TwoViews:
+class _TwoViews(BaseLoop):
     """What both loops share; the host's loop stands behind it."""
 
     def __init__(
@@ -40,13 +39,13 @@ class _TwoViews:
     @torch.no_grad()
     def run_iter(self, idx: int, data_batch: Any) -> None:
         """Predict the other view of a batch, then do as the host does."""
-        step = self.runner.model.val_step  # type: ignore[attr-defined]
-        with autocast(enabled=self.fp16):  # type: ignore[attr-defined]
+        step = self.runner.model.val_step
+        with autocast(enabled=self.fp16):
             views = step(varied_batch(data_batch, self.mirror, self.scale))
         for sample, view in zip(data_batch["data_samples"], views, strict=True):
             sample.set_data(dict(view_sem_seg=PixelData(data=view.pred_sem_seg.data)))
         del views  # its logits, before the image's own are there
-        super().run_iter(idx, data_batch)  # type: ignore[misc]
+        super().run_iter(idx, data_batch)
 
 
 @LOOPS.register_module()
@@ -148,8 +147,8 @@ def _varied(image: Tensor, mirror: bool, scale: float) -> Tensor:
 
 def _described(sample: Any, image: Tensor, mirror: bool) -> SegDataSample:
     """Return the description of a view, whose predictions the host brings back."""
-    shape: Sequence[int] = tuple(image.shape[-2:])
-    described = dict(img_shape=shape, pad_shape=shape)
+    shape = tuple(image.shape[-2:])
+    described: dict[str, Any] = dict(img_shape=shape, pad_shape=shape)
     if mirror:
-        described.update(flip=True, flip_direction="horizontal")  # type: ignore[arg-type]
+        described.update(flip=True, flip_direction="horizontal")
     return SegDataSample(metainfo={**sample.metainfo, **described})

@@ -45,7 +45,7 @@ class KeptSamples(BaseMetric):
         return dict(least=min(results))
 
 
-PIXELWISE = dict(
+PIXELWISE: dict[str, Any] = dict(
     backbone=dict(type="PixelwiseBackbone"),
     decode_head=head_config(in_channels=3, channels=3, num_classes=10),
 )
