@@ -101,9 +101,12 @@ def test_a_stacked_batch_stays_stacked() -> None:
     assert torch.equal(got, torch.stack(expected))
 
 
-def test_predictions_of_the_mirrored_view_lie_on_the_image() -> None:
+@pytest.mark.parametrize("divisor", [1, 24], ids=["plain", "padded"])
+def test_predictions_of_the_mirrored_view_lie_on_the_image(divisor: int) -> None:
     """A network that sees single pixels predicts the same for both, to the pixel."""
-    model = build(**PIXELWISE).eval()
+    rgb = dict(mean=[127.5] * 3, std=[127.5] * 3, test_cfg=dict(size_divisor=divisor))
+    loader = dict(type="SegDataPreProcessor", **rgb)
+    model = build(**{**PIXELWISE, "data_preprocessor": loader}).eval()
     batch = images()
     view = varied_batch(batch, mirror=True, scale=1)
     with torch.no_grad():

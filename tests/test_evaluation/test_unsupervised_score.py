@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-from helpers.toy_runs import demo_config
-from mmengine.config import ConfigDict
+from helpers import toy_runs
 from mmengine.runner import Runner
 from mmseg.registry import METRICS
 from torch import Tensor
@@ -25,6 +24,9 @@ from mmseg_cosda.evaluation.unsupervised_score import (
     image_sums,
     information_maximization,
 )
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "choosing_a_checkpoint.md"
 
 
 def naive_im(logits: Tensor) -> float:
@@ -204,48 +206,36 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
         assert got == pytest.approx(expected, abs=1e-4)
 
 
-def validations(work_dir: Path) -> list[dict[str, float]]:
+@pytest.fixture(params=[0, 1], ids=["unlabelled", "beside mIoU"])
+def page_config(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A config of the page, on which the toy run is based then."""
+    block = PAGE.read_text().split("```python\n")[1 + request.param].split("```")[0]
+    child = tmp_path / "child.py"
+    child.write_text(block.replace("mmseg_cosda::", f"{ROOT}/configs/"))
+    monkeypatch.setattr(toy_runs, "CONFIG", child)
+    return child
+
+
+def test_the_configs_of_the_page_choose_the_checkpoint(page_config: Path) -> None:
+    work_dir = page_config.parent / "run"
+    cfg = toy_runs.demo_config(
+        work_dir,
+        4,
+        **{"train_cfg.val_interval": 2, "default_hooks.checkpoint.interval": 2},
+    )
+    Runner.from_cfg(cfg).train()
     (path,) = work_dir.glob("*/vis_data/scalars.json")
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return [line for line in lines if "im" in line]
-
-
-def test_an_unlabelled_validation_chooses_the_checkpoint(tmp_path: Path) -> None:
-    """As docs/choosing_a_checkpoint.md has it: no transform loads a label."""
-    cfg = demo_config(tmp_path, 4)
-    cfg.merge_from_dict(
-        {
-            "train_cfg.val_interval": 2,
-            "default_hooks.checkpoint.interval": 2,
-            "default_hooks.checkpoint.save_best": "agreement_mIoU",
-            "val_cfg.type": "TwoViewValLoop",
-        }
-    )
-    cfg.val_dataloader.dataset.pipeline = [
-        ConfigDict(type="LoadDemoStreet", with_labels=False),
-        ConfigDict(type="PackSegInputs"),
-    ]
-    cfg.val_evaluator = ConfigDict(type="UnsupervisedScoreMetric")
-    Runner.from_cfg(cfg).train()
-    logged = validations(tmp_path)
+    logged = [line for line in lines if "im" in line]
     assert [line["step"] for line in logged] == [2, 4]
-    best = max(logged, key=lambda line: line["agreement_mIoU"])
-    assert [path.name for path in tmp_path.glob("best_*")] == [
-        f"best_agreement_mIoU_iter_{best['step']:.0f}.pth"
-    ]
-
-
-def test_it_stands_beside_the_miou_of_a_labelled_validation(tmp_path: Path) -> None:
-    cfg = demo_config(tmp_path, 2)
-    cfg.merge_from_dict(
-        {"train_cfg.val_interval": 2, "default_hooks.checkpoint.interval": 2}
-    )
-    cfg.default_hooks.checkpoint.save_best = ["mIoU", "im"]
-    metric = ConfigDict(type="UnsupervisedScoreMetric")
-    cfg.val_evaluator = [cfg.val_evaluator, metric]
-    Runner.from_cfg(cfg).train()
-    (line,) = validations(tmp_path)
-    assert {"mIoU", "im"} <= line.keys()
-    assert "agreement_mIoU" not in line
-    names = sorted(path.name for path in tmp_path.glob("best_*"))
-    assert names == ["best_im_iter_2.pth", "best_mIoU_iter_2.pth"]
+    labelled = "save_best=[" in page_config.read_text()
+    assert all(("mIoU" in line) == labelled for line in logged)
+    scores = ["agreement_mIoU", "mIoU"] if labelled else ["agreement_mIoU"]
+    expected = []
+    for score in scores:
+        best = max(line[score] for line in logged)
+        step = next(line["step"] for line in logged if line[score] == best)
+        expected.append(f"best_{score}_iter_{step}.pth")
+    assert sorted(path.name for path in work_dir.glob("best_*")) == expected
