@@ -108,10 +108,10 @@ def test_figures_survive_the_file(tmp_path: Path) -> None:
 def test_the_table_says_what_each_score_chooses() -> None:
     lines = table(some_rows()).splitlines()[2:]
     assert lines == [
-        "| good | 1.00 | 1.00 | 1.00 | 40.00 |",
-        "| the last | 0.00 | -0.50 | 0.00 | 32.50 |",
-        "| bad | -1.00 | -1.00 | -1.00 | 25.00 |",
-        "| best by labels | 1 | 1 | 1 | 40.00 |",
+        "| good | 1.00 | 1.00 | 40.00 | 1.00 | 50.00 |",
+        "| the last | 0.00 | -0.50 | 32.50 | 0.00 | 20.00 |",
+        "| bad | -1.00 | -1.00 | 25.00 | -1.00 | 10.00 |",
+        "| mIoU itself | 1 | 1 | 40.00 | 1 | 50.00 |",
     ]
 
 
