@@ -187,16 +187,20 @@ def _list_pseudo_labels(
     for info in infos:
         label = pseudo_label_name(info["img_path"], [root])
         info.update(seg_map_path=os.path.join(folder, label), label_map=None)
+        info["pseudo_label"] = True
     dataset.same_size = False  # a pseudo-label has the network's input size
     return dataset, infos
 
 
 def _reads_files(dataset: Any) -> bool:
     """Return whether the pipeline begins with picture files, which PIL reads too."""
+    return any(map(_reads_pictures, _transforms(dataset)))
+
+
+def _reads_pictures(transform: Any) -> bool:
     others = tuple(filter(None, map(TRANSFORMS.get, OTHER_LOADERS)))
-    return any(
-        isinstance(transform, LoadImageFromFile) and not isinstance(transform, others)
-        for transform in _transforms(dataset)
+    return isinstance(transform, LoadImageFromFile) and not isinstance(
+        transform, others
     )
 
 
@@ -207,15 +211,18 @@ def _transforms(dataset: Any) -> list[Any]:
 
 def _file_check(dataset: Any, report: DatasetCheck) -> partial[FileCheck]:
     loaders = [t for t in _transforms(dataset) if isinstance(t, LABEL_LOADERS)]
+    images = [t for t in _transforms(dataset) if _reads_pictures(t)]
     load_labels = loaders[0] if loaders else None
     if isinstance(load_labels, RawIdsToTrainIds):
-        load_labels = RawIdsToTrainIds(id_map=load_labels.id_map, strict=True)
+        # "complete": a mapping lists what is wanted, not all ids.
+        load_labels = RawIdsToTrainIds(id_map=load_labels.id_map, strict="complete")
     return partial(
         check_files,
         root=getattr(dataset, "data_root", None) or ".",
         num_classes=len(report.classes) or IGNORE_INDEX,
         same_size=getattr(dataset, "same_size", True),
         load_labels=load_labels,
+        load_image=images[0] if images else None,
     )
 
 

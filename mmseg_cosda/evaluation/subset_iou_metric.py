@@ -46,7 +46,8 @@ class SubsetIoUMetric(IoUMetric):
             and without wall, fence and pole. Well-known subsets go by class names,
             so they are right for 19-way and for 16-way models. The protocols differ:
             with 19 classes ground-truth pixels of the absent three count as false
-            positives of whatever they are taken for, with 16 they are ignored.
+            positives of whatever they are taken for, with 16 they are ignored. None
+            removes one.
         ignore_index: The label of pixels that are not evaluated.
         iou_metrics: ``"mIoU"``, and if wanted ``"mDice"``, ``"mFscore"``.
         nan_to_num: Replaces NaN before averaging, as in the host.
@@ -71,7 +72,7 @@ class SubsetIoUMetric(IoUMetric):
 
     def __init__(
         self,
-        subsets: Mapping[str, ClassKeys] | Sequence[str] = (),
+        subsets: Mapping[str, ClassKeys | None] | Sequence[str] | None = (),
         ignore_index: int = IGNORE_INDEX,
         iou_metrics: Sequence[str] = ("mIoU",),
         nan_to_num: int | None = None,
@@ -222,8 +223,9 @@ class SubsetIoUMetric(IoUMetric):
 
 
 def _named_subsets(
-    subsets: Mapping[str, ClassKeys] | Sequence[str],
+    subsets: Mapping[str, ClassKeys | None] | Sequence[str] | None,
 ) -> dict[str, tuple[int | str, ...]]:
+    subsets = () if subsets is None else subsets
     if not isinstance(subsets, Mapping):
         unknown = [name for name in subsets if name not in CLASS_SUBSETS]
         if unknown or isinstance(subsets, str):
@@ -232,7 +234,8 @@ def _named_subsets(
                 f"{list(CLASS_SUBSETS)}; others are given as dict(name=[classes])"
             )
         subsets = {name: CLASS_SUBSETS[name] for name in subsets}
-    for name, keys in subsets.items():
+    kept = {name: keys for name, keys in subsets.items() if keys is not None}
+    for name, keys in kept.items():
         if isinstance(keys, str) or not keys or len(set(keys)) != len(keys):
             raise ValueError(
                 f"subsets[{name!r}]={keys!r} of SubsetIoUMetric: must be a list of "
@@ -243,7 +246,7 @@ def _named_subsets(
                 f"subsets[{name!r}] of SubsetIoUMetric: the host returns a value of "
                 "this name; choose another, e.g. 'mIoU16'"
             )
-    return {name: tuple(keys) for name, keys in subsets.items()}
+    return {name: tuple(keys) for name, keys in kept.items()}
 
 
 def _class_id(key: int | str, classes: Sequence[str], subset: str) -> int:

@@ -25,7 +25,10 @@ def image_names(images: TargetImages) -> list[str]:
 
 def name_suffix(images: TargetImages) -> str:
     """Return what all files of a dataset have behind their names, but for the type."""
-    return str(getattr(images.dataset, "img_suffix", "")).rpartition(".")[0]
+    suffixes = getattr(images.dataset, "img_suffix", "")
+    suffixes = (suffixes,) if isinstance(suffixes, str) else suffixes
+    ends = {suffix.rpartition(".")[0] for suffix in suffixes}
+    return ends.pop() if len(ends) == 1 else ""
 
 
 def find_images(

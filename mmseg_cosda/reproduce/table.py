@@ -175,7 +175,8 @@ def settings_table(cosines: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
         "|---|---|---|---|---|",
     ]
     for (net, task), cosine in cosines.items():
-        threshold = next(iter(cosine["taps"].values()))["threshold"]
+        taps = (tap for tap in cosine["taps"].values() if tap is not None)
+        threshold = next(taps)["threshold"]
         ours = (threshold, cosine["queue_size"], cosine["loss_weight"])
         paper = HYPER_PARAMETERS.get((net, task), (NO_FIGURE,) * 3)
         pairs = (f"{mine:g} ({its})" for mine, its in zip(ours, paper, strict=True))

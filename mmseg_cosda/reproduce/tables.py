@@ -68,7 +68,8 @@ def sweep_rows(cosine: Mapping[str, Any]) -> list[TableRow]:
         >>> [row.name for row in sweep_rows(dict(taps=taps, queue_size=2500))][2:6]
         ['threshold-0.65', 'threshold-0.7', 'queue-1000', 'queue-1500']
     """
-    thresholds = {name: tap["threshold"] for name, tap in cosine["taps"].items()}
+    taps = {name: tap for name, tap in cosine["taps"].items() if tap is not None}
+    thresholds = {name: tap["threshold"] for name, tap in taps.items()}
     rows = []
     for offset in OFFSETS:
         moved = {name: round(old + offset, 4) for name, old in thresholds.items()}

@@ -188,10 +188,18 @@ def test_the_report_is_the_fill_of_each_class() -> None:
     assert fill.max() > 0
 
 
+def test_none_removes_the_tap_of_a_parent_config() -> None:
+    kept = dict(feature="decode_head.fusion_conv", channels=32, threshold=0.6)
+    module = loss_module(taps=dict(last=None, fused=kept))
+    assert list(module.taps) == ["fused"]
+    assert module.feature_paths == ("decode_head.fusion_conv",)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (dict(taps={}), "taps is empty"),
+        (dict(taps=dict(a=None, b=None)), r"taps is empty \(each of a, b is None\)"),
         (dict(taps=dict(a=dict(feature="x", channels=3))), r"taps\.a=.*threshold"),
         (
             dict(taps=dict(a=dict(feature="x", channels=3, threshold=1.5))),

@@ -58,7 +58,8 @@ class ClassWiseCosineLoss(BaseAlignment):
         taps: Named feature maps: ``feature`` (a tap path such as "backbone[-1]"),
             ``channels`` K, ``threshold`` T_cos in [-1, 1] and optionally
             ``label_padding``, pixels by which the network pads its input, to align
-            labels with the map's geometry; the paper resizes labels straight (0).
+            labels with the map's geometry; the paper resizes labels straight (0). None
+            removes a map that a parent config names.
         queue_size: dict-size, source features kept per class; the paper's 2,500 for
             DeepLabV2.
         loss_weight: lambda_cos; the paper's 0.01 for DeepLabV2.
@@ -108,7 +109,7 @@ class ClassWiseCosineLoss(BaseAlignment):
     def __init__(
         self,
         num_classes: int,
-        taps: dict[str, dict[str, Any]],
+        taps: dict[str, dict[str, Any] | None],
         queue_size: int = 2500,
         loss_weight: float = 0.01,
         reduction: str = "mean",
