@@ -13,11 +13,13 @@ from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.datasets.check import check_dataset, datasets_of
 from mmseg_cosda.datasets.check_report import as_text, write_bad_files, write_json
 from mmseg_cosda.errors import UserError, run_tool
+from mmseg_cosda.visualization.pairs import draw_training_samples
 
 EPILOG = """
 Example:
   python tools/check_dataset.py configs/cosda/deeplabv2_gta2cs_no-pl.py
   python tools/check_dataset.py configs/cosda/deeplabv2_gta2cs_no-pl.py --out check.json
+  python tools/check_dataset.py configs/cosda/deeplabv2_demo.py --picture pairs.png
 
 Then, to leave the bad files out:
   python tools/train.py CONFIG --cfg-options \\
@@ -32,6 +34,9 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     parser = tool_parser("check_dataset", __doc__, EPILOG)
     parser.add_argument("config", help="a config of this project or of the host")
     parser.add_argument("--out", help="write the report to this JSON file")
+    parser.add_argument(
+        "--picture", help="draw augmented training samples, .png, .pdf or .svg"
+    )
     parser.add_argument(
         "--bad-files",
         default="bad_files.txt",
@@ -66,6 +71,9 @@ def main(args: Sequence[str] | None = None) -> None:
     datasets = datasets_of(config.to_dict())
     if not datasets:
         raise UserError(f"{options.config} names no dataset (train_dataloader, ...)")
+    if options.picture:
+        draw_training_samples(config.to_dict(), options.picture)
+        print(f"training samples: {options.picture}", end="\n\n")
     reports = []
     for key, dataset in datasets.items():
         reports.append(check_dataset(key, dataset, options.workers))

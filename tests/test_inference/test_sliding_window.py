@@ -97,10 +97,10 @@ branch = dict(type="SegDataPreProcessor", mean=[1.0] * 3, std=[2.0] * 3, size_di
 model = MODELS.build(dict(
     type="EncoderDecoder",
     data_preprocessor=dict(branch, size_divisor=None),
-    backbone=dict(type="MobileNetV2", widen_factor=0.1, out_indices=(4,)),
+    backbone=dict(type="MobileNetV2", widen_factor=0.1, out_indices=(3, 4)),
     decode_head=dict(
-        type="FCNHead", in_channels=16, channels=4, num_convs=0, concat_input=False,
-        in_index=0, num_classes=classes, norm_cfg=dict(type="BN"),
+        type="FCNHead", in_channels=16, channels=16, num_convs=0, concat_input=False,
+        in_index=1, num_classes=classes, norm_cfg=dict(type="BN"),
     ),
     test_cfg=dict(mode="slide", crop_size=(512, 512), stride=(341, 341)),
 )).eval()
