@@ -83,9 +83,12 @@ def draw_samples(samples: Sequence[Mapping[str, Any]], legend: Legend) -> Figure
     axes = upper.subplots(len(samples), columns, squeeze=False)
     for line, row in zip(axes, pictures, strict=True):
         for i, (image, labels, name) in enumerate(row):
-            painted = None if labels is None else legend.paint(labels)
+            blank = np.full_like(image, 255)  # as large, so that a row stays even
             _show(line[2 * i], image, name)
-            _show(line[2 * i + 1], painted, "" if painted is not None else "no labels")
+            if labels is None:
+                _show(line[2 * i + 1], blank, "no labels")
+            else:
+                _show(line[2 * i + 1], legend.paint(labels), "")
     for i, domain in enumerate(domains):
         axes[0][2 * i].set_title(domain, fontsize=8, pad=3)
         axes[0][2 * i + 1].set_title(f"{domain}: labels", fontsize=8, pad=3)
@@ -110,10 +113,9 @@ def _panels(part: Mapping[str, Any], legend: Legend) -> tuple[UInt8, UInt8 | Non
     return image.permute(1, 2, 0).contiguous().numpy(), labels, name
 
 
-def _show(axis: Any, picture: UInt8 | None, note: str) -> None:
-    if picture is not None:
-        # Label maps must not be blended: a mix of two colors may be a third class's.
-        axis.imshow(picture, interpolation="nearest")
+def _show(axis: Any, picture: UInt8, note: str) -> None:
+    # Label maps must not be blended: a mix of two colors may be a third class's.
+    axis.imshow(picture, interpolation="nearest")
     axis.set_xticks([])
     axis.set_yticks([])
     axis.spines[:].set_visible(False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mmseg_cosda.errors import UserError
 from mmseg_cosda.visualization.pairs import draw_samples, draw_training_samples
 from mmseg_cosda.visualization.panels import Legend
 
+ROOT = Path(__file__).resolve().parents[2]
 LEGEND = Legend(["road", "car", "tree"], [(9, 0, 0), (0, 9, 0), (0, 0, 9)], 255)
 
 
@@ -38,7 +40,7 @@ def test_images_labels_and_names_are_shown() -> None:
     assert [axis.get_title() for axis in axes[:4:2]] == ["source", "target"]
     assert axes[0].images[0].get_array().tolist() == [[[10, 0, 200]] * 2]
     assert axes[1].images[0].get_array().tolist() == [[[9, 0, 0], [0, 0, 0]]]
-    assert not axes[3].images
+    assert axes[3].images[0].get_array().tolist() == [[[255] * 3] * 2]
     assert axes[3].get_xlabel() == "no labels"
     assert axes[0].get_xlabel() == "b.png"
     names = [text.get_text() for text in lower.legends[0].get_texts()]
@@ -65,6 +67,19 @@ def test_it_is_what_a_run_of_the_config_draws_first(
     cfg["randomness"]["seed"] = 5
     draw_training_samples(cfg, "c.png", rows=2)
     assert first.tobytes() != np.asarray(Image.open(tmp_path / "c.png")).tobytes()
+
+
+def test_the_checker_draws_the_demo_and_finds_nothing_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shrink(read("cosda/deeplabv2_demo_no-pl.py")).dump("demo.py")
+    main = runpy.run_path(str(ROOT / "tools" / "check_dataset.py"))["main"]
+    main(["demo.py", "--picture", "pairs.png", "--workers", "1"])
+    out = capsys.readouterr().out
+    assert "training samples: pairs.png" in out
+    assert "no such image" not in out
+    assert Image.open("pairs.png").width > 500
 
 
 def test_what_cannot_be_drawn_is_told(tmp_path: Path) -> None:
