@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,22 +14,12 @@ from PIL import Image
 
 import mmseg_cosda.pseudo_labels.generation as generation
 from helpers.pseudo_label_project import NAMES, Project, write_config
+from helpers.tools import TOOLS, load_tool
 from mmseg_cosda.pseudo_labels.prediction import predict_confidence
 
 ROOT = Path(__file__).parents[2]
-TOOL = ROOT / "tools" / "generate_pseudo_labels.py"
-
-
-def load_tool() -> Any:
-    spec = importlib.util.spec_from_file_location("generate_pseudo_labels", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load_tool()
+TOOL = TOOLS / "generate_pseudo_labels.py"
+tool = load_tool("generate_pseudo_labels")
 
 
 def generate(project: Project, *options: str) -> dict[str, Any]:

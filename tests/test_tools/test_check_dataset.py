@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -13,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import folders
+from helpers.tools import TOOLS, load_tool
 
 from mmseg_cosda.errors import run_tool
 
-TOOL = Path(__file__).parents[2] / "tools/check_dataset.py"
+TOOL = TOOLS / "check_dataset.py"
 IDS = np.array([[7, 7, 7, 7], [7, 7, 11, 0]])
 
 
@@ -38,11 +38,7 @@ def run(
 ) -> Callable[..., tuple[int, str]]:
     """Call the tool in ``tmp_path``; return its exit status and what it prints."""
     monkeypatch.chdir(tmp_path)
-    spec = importlib.util.spec_from_file_location("check_dataset_tool", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = load_tool("check_dataset")
 
     def call(*args: object) -> tuple[int, str]:
         status = 0

@@ -76,10 +76,8 @@ KILLED = """
 import os, signal, sys
 import mmseg_cosda.pseudo_labels.generation as generation
 from mmseg_cosda.pseudo_labels.spool import Spool
-import importlib.util
-spec = importlib.util.spec_from_file_location("tool", sys.argv[1])
-tool = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tool)
+from helpers.tools import load_tool
+tool = load_tool("generate_pseudo_labels")
 png, written = generation._png, []
 def kill_after_two(label):
     if len(written) == 2:
@@ -87,7 +85,7 @@ def kill_after_two(label):
     written.append(1)
     return png(label)
 generation._png = kill_after_two
-tool.main(sys.argv[2:])
+tool.main(sys.argv[1:])
 """
 
 
@@ -96,7 +94,7 @@ def test_killed_by_the_system_it_goes_on(project: Project) -> None:
     generate(project)
     whole = files(project.out)
     shutil.rmtree(project.out)
-    command = [sys.executable, "-c", KILLED, str(TOOL), *project.command]
+    command = [sys.executable, "-c", KILLED, *project.command]
     done = subprocess.run(
         [*command, "--device", "cpu", "--workers", "0"],
         env=environment(),

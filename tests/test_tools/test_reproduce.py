@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+from helpers.tools import TOOLS, load_tool
 
 from mmseg_cosda.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-TOOL = ROOT / "tools" / "reproduce.py"
-
-
-def load_tool() -> Any:
-    spec = importlib.util.spec_from_file_location("reproduce_tool", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load_tool()
+TOOL = TOOLS / "reproduce.py"
+tool = load_tool("reproduce")
 TINY = [
     "train_cfg.max_iters=2",
     "train_cfg.val_interval=1",
