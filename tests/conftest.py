@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import functools
+import io
 import logging
 import os
+from collections.abc import Iterator
+from multiprocessing import reduction
+from typing import Any
 
 # Before torch is imported, and for the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -20,6 +24,26 @@ logging.raiseExceptions = False
 
 # Imported by tests: collected for doctests as well, it would register its parts twice.
 collect_ignore = ["helpers"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def names_of_their_own() -> Iterator[None]:
+    """Refuse to hand what a test file defines to a process that must import it.
+
+    There it is ``tests.test_...``, and an installed package may own that name.
+    """
+
+    def dump(content: Any, file: Any, *args: Any) -> None:
+        buffer = io.BytesIO()
+        original(content, buffer, *args)
+        assert b"tests.test_" not in buffer.getvalue(), (
+            "a new process would import a test file: move what it runs to tests/helpers"
+        )
+        file.write(buffer.getbuffer())
+
+    original, reduction.dump = reduction.dump, dump
+    yield
+    reduction.dump = original
 
 
 @pytest.fixture
