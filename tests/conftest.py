@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import io
 import logging
 import os
@@ -24,6 +25,20 @@ logging.raiseExceptions = False
 
 # Imported by tests: collected for doctests as well, it would register its parts twice.
 collect_ignore = ["helpers"]
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of every later search for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def configs_unformatted() -> Iterator[None]:
+    """Write configs as they are: the host's formatter takes longer than a training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mmengine.config.config.FormatCode", lambda text, **_: (text, 1))
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

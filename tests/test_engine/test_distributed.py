@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.processes import free_port, run_processes
+from helpers.processes import free_port, run_ranks
 from helpers.ranks import partial_gradients, segmentor, train, train_rank
 from torch import nn
 
@@ -25,9 +25,7 @@ from mmseg_cosda.models.alignments.gather import gather_rows
 def test_two_processes_equal_one(
     tmp_path: Path, accumulate: int, options: dict[str, Any]
 ) -> None:
-    run_processes(
-        train_rank, free_port(), str(tmp_path), accumulate, options, processes=2
-    )
+    run_ranks(train_rank, free_port(), str(tmp_path), accumulate, options, processes=2)
     ranks = [torch.load(tmp_path / f"{rank}.pth") for rank in range(2)]
     single = segmentor(**options)
     train(single, single, None, accumulate)
@@ -54,7 +52,7 @@ def test_models_without_phases_are_refused() -> None:
 
 def test_gradients_of_one_rank_reach_the_other(tmp_path: Path) -> None:
     """A parameter without gradient on one rank must not let the ranks drift."""
-    run_processes(partial_gradients, free_port(), str(tmp_path), processes=2)
+    run_ranks(partial_gradients, free_port(), str(tmp_path), processes=2)
     for rank in range(2):
         used, unused = torch.load(tmp_path / f"{rank}.pth")
         assert used.tolist() == [[1.5]]

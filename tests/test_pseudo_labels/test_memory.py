@@ -15,7 +15,7 @@ from helpers.memory_checks import (
     check_that_blocks_go_back,
     check_that_state_is_not_read,
 )
-from helpers.processes import run_processes
+from helpers.processes import run_ranks
 from helpers.shrink import CONFIGS
 from helpers.toys import build
 from mmengine.config import Config, ConfigDict
@@ -109,7 +109,7 @@ def test_a_training_checkpoints_state_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "iter_7.pth"
     write_training_checkpoint(path, 256 * MB)
     # A process of its own: a test run's heap has room for what it once freed.
-    run_processes(check_that_state_is_not_read, path)
+    run_ranks(check_that_state_is_not_read, path)
 
 
 def test_nothing_of_the_checkpoint_stays(
@@ -149,5 +149,5 @@ def test_the_old_format_is_read_too(tmp_path: Path) -> None:
 def test_freed_blocks_go_back_to_the_system() -> None:
     if not return_freed_memory():
         pytest.skip("needs glibc")
-    run_processes(check_that_blocks_go_back, True)
-    run_processes(check_that_blocks_go_back, False)  # or the ruler measures nothing
+    run_ranks(check_that_blocks_go_back, True)
+    run_ranks(check_that_blocks_go_back, False)  # or the ruler measures nothing

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from helpers.processes import run_script
 from helpers.tools import TOOLS, load_tool
 
 from mmseg_cosda.errors import UserError
@@ -125,13 +124,13 @@ def test_mistakes_are_told(args: list[str], message: str) -> None:
 
 
 def test_the_demo_runs_and_is_not_run_twice(tmp_path: Path) -> None:
-    command = [
-        *(sys.executable, str(TOOL), "--table", "1", "--rows", "cosine-no-pl"),
-        *("--seeds", "1", "--results", "results", "--cfg-options", *TINY),
+    args = [
+        *("--table", "1", "--rows", "cosine-no-pl", "--seeds", "1"),
+        *("--results", "results", "--cfg-options", *TINY),
     ]
 
     def start() -> str:
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        done = run_script(TOOL, args, tmp_path)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
