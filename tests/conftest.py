@@ -37,7 +37,7 @@ def pytest_collection_finish() -> None:
 def configs_unformatted() -> Iterator[None]:
     """Write configs as they are: the host's formatter takes longer than a training."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mmengine.config.config.FormatCode", lambda text, **_: (text, 1))
+        patch.setattr("yapf.yapflib.yapf_api.FormatCode", lambda text, **_: (text, 1))
         yield
 
 
