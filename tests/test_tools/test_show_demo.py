@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from helpers.tools import load_tool
 from PIL import Image
 
 from mmseg_cosda.errors import run_tool
 
-TOOL = Path(__file__).parents[2] / "tools" / "show_demo.py"
-
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("show_demo", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("show_demo")
 
 
 def test_the_sheet_shows_images_and_labels_of_both_domains(
