@@ -63,7 +63,7 @@ def pseudo_label_names(dataset: Any) -> list[str]:
         >>> pseudo_label_names(DemoStreetsDataset(domain="target", length=1))
         ['target_train_00000.png']
     """
-    roots = _image_roots(dataset)
+    roots = image_roots(dataset)
     owner: dict[str, str] = {}
     for index in range(len(dataset)):
         image = str(dataset.get_data_info(index)["img_path"])
@@ -78,12 +78,16 @@ def pseudo_label_names(dataset: Any) -> list[str]:
     return list(owner)
 
 
-def _image_roots(dataset: Any) -> list[str]:
-    """Return the image folders of a dataset and of those that it wraps."""
+def image_roots(dataset: Any) -> list[str]:
+    """Return the image folders of a dataset and of those that it wraps.
+
+    Args:
+        dataset: A host dataset, or mmengine's ``ConcatDataset`` and the like.
+    """
     parts = [*getattr(dataset, "datasets", ())]
     if hasattr(dataset, "dataset"):
         parts.append(dataset.dataset)
-    roots = [root for part in parts for root in _image_roots(part)]
+    roots = [root for part in parts for root in image_roots(part)]
     prefix = getattr(dataset, "data_prefix", None) or {}
     if "img_path" in prefix:
         roots.append(str(prefix["img_path"] or ""))

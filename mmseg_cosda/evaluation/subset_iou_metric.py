@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.logging import print_log
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
+from PIL import Image
 from torch import Tensor
 
 from mmseg_cosda.datasets.label_maps import CLASS_SUBSETS, IGNORE_INDEX
-from mmseg_cosda.files import inside
+from mmseg_cosda.datasets.pseudo_label import pseudo_label_name
+from mmseg_cosda.errors import UserError
+from mmseg_cosda.files import atomic_write, inside
 
 ClassKeys = Sequence["int | str"]
 
@@ -28,7 +33,12 @@ class SubsetIoUMetric(IoUMetric):
 
     Returned beside the host's aAcc, mIoU and mAcc, in percent: ``IoU.<class>`` per
     class (NaN for a class that occurs nowhere) and one value per subset, under its
-    name; all of them reach the logs.
+    name; all of them reach the logs. Classes that no label holds are named in a line
+    of the log: a mean over the others says nothing of them.
+
+    Predictions are written with the names of their images, those of nested folders
+    with their folder (the host writes bare names, so that ``a/1.png`` and ``b/1.png``
+    overwrite each other). ``PredictionNamesHook`` sets the folder of the images.
 
     Args:
         subsets: Name -> class ids or class names; or names of well-known subsets:
@@ -44,12 +54,15 @@ class SubsetIoUMetric(IoUMetric):
         beta: Weight of recall in the F-score.
         collect_device: ``"cpu"`` or ``"gpu"``, where ranks gather their results.
         output_dir: Folder for predictions as PNGs, or None.
-        format_only: Only write predictions, evaluate nothing.
+        format_only: Only write predictions, evaluate nothing; needs no labels.
         prefix: Prefix of the returned names.
+        keep_results: Without effect; the host's ``test.py --out`` sets it.
+        unused: Accepted as the host's metric accepts them, with a warning.
 
     Raises:
-        ValueError: For an unknown, empty or repeating subset; at use, for a class
-            that the dataset doesn't have.
+        ValueError: For an unknown, empty or repeating subset, or ``format_only``
+            without a folder; at use, for a class that the dataset doesn't have, or
+            an image without labels.
 
     Examples:
         >>> metric = SubsetIoUMetric(subsets=dict(vehicles=["car", "bus"]), prefix="x")
@@ -68,7 +81,19 @@ class SubsetIoUMetric(IoUMetric):
         output_dir: str | None = None,
         format_only: bool = False,
         prefix: str | None = None,
+        keep_results: bool = False,
+        **unused: Any,
     ) -> None:
+        if unused:
+            warnings.warn(
+                f"SubsetIoUMetric doesn't know {sorted(unused)}: without effect",
+                stacklevel=2,
+            )
+        if format_only and not output_dir:
+            raise ValueError(
+                "format_only=True of SubsetIoUMetric writes predictions and measures "
+                "nothing: give it a folder, output_dir=DIR or test.py --out DIR"
+            )
         super().__init__(
             ignore_index=ignore_index,
             iou_metrics=list(iou_metrics),
@@ -85,6 +110,8 @@ class SubsetIoUMetric(IoUMetric):
                 "'mIoU', which the subsets are means of"
             )
         self.subsets = _named_subsets(subsets)
+        self.image_roots: Sequence[str] = ()
+        self._written: dict[str, str] = {}  # name of a prediction -> its image
 
     @staticmethod
     def intersect_and_union(
@@ -114,12 +141,46 @@ class SubsetIoUMetric(IoUMetric):
             data_samples: The model's samples, as dicts.
 
         Raises:
-            UserError: If a symbolic link leads a prediction out of ``output_dir``.
+            UserError: If an image has no labels, two images share a name, or a
+                symbolic link leads a prediction out of ``output_dir``.
         """
-        if self.output_dir is not None:
-            for sample in data_samples:  # named as the host names them
-                inside(self.output_dir, f"{Path(sample['img_path']).stem}.png")
-        super().process(data_batch, data_samples)
+        for sample in data_samples:
+            predicted = sample["pred_sem_seg"]["data"]
+            predicted = predicted.reshape(predicted.shape[-2:])
+            if not self.format_only:
+                self.results.append(self._areas(predicted, sample))
+            if self.output_dir:
+                self._write(predicted, sample)
+
+    def _areas(self, predicted: Tensor, sample: Mapping[str, Any]) -> Any:
+        if "gt_sem_seg" not in sample:
+            raise UserError(
+                f"{sample.get('img_path')} has no ground truth to measure against: "
+                "name the labels in the dataset's data_prefix.seg_map_path, or write "
+                "predictions alone with test_evaluator.format_only=True and --out DIR"
+            )
+        label = sample["gt_sem_seg"]["data"].to(predicted)
+        return self.intersect_and_union(
+            predicted,
+            label.reshape(label.shape[-2:]),
+            len(self.dataset_meta["classes"]),
+            self.ignore_index,
+        )
+
+    def _write(self, predicted: Tensor, sample: Mapping[str, Any]) -> None:
+        path = str(sample["img_path"])
+        name = pseudo_label_name(path, self.image_roots)
+        if self._written.setdefault(name, path) != path:
+            raise UserError(
+                f"the predictions of {self._written[name]} and {path} would share the "
+                f"file {name} in {self.output_dir}; rename one image, or give the "
+                "dataset a data_prefix.img_path above both"
+            )
+        array = predicted.cpu().numpy()
+        if sample.get("reduce_zero_label", False):
+            array = array + 1  # as the files of such a dataset count
+        with atomic_write(inside(str(self.output_dir), name)) as file:
+            Image.fromarray(array.astype(np.uint8)).save(file, "png")
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """Return the host's means, the per-class values and the subsets' means.
@@ -128,12 +189,15 @@ class SubsetIoUMetric(IoUMetric):
             results: Per image the areas of :meth:`intersect_and_union`.
 
         Returns:
-            Percentages, rounded to two digits as the host's.
+            Percentages, rounded to two digits as the host's; nothing with
+            ``format_only``.
         """
+        self._written.clear()
+        if self.format_only:
+            print_log(f"predictions: {self.output_dir}", "current")
+            return {}
         host = super().compute_metrics(results)
         metrics = {name: float(value) for name, value in host.items()}
-        if self.format_only:
-            return metrics
         classes = tuple(self.dataset_meta["classes"])
         intersection, union, predicted, labelled = (
             sum(areas) for areas in zip(*results, strict=True)
@@ -143,6 +207,14 @@ class SubsetIoUMetric(IoUMetric):
         )["IoU"]
         for name, value in zip(classes, iou, strict=True):
             metrics[f"IoU.{name}"] = round(float(value) * 100, 2)
+        absent = [n for n, area in zip(classes, labelled, strict=True) if area == 0]
+        if absent:
+            print_log(
+                f"no label of these images holds {', '.join(absent)} ({len(absent)} of "
+                f"{len(classes)} classes): the means say nothing of them",
+                "current",
+                logging.WARNING,
+            )
         for name, keys in self.subsets.items():
             chosen = iou[[_class_id(key, classes, name) for key in keys]]
             mean = float("nan") if np.isnan(chosen).all() else np.nanmean(chosen)

@@ -12,6 +12,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmseg_cosda.models.alignments.base import DomainBatch
+from mmseg_cosda.models.data_preprocessor import UDADataPreprocessor
 from mmseg_cosda.models.phases import Losses, Step, make_step, train_on_phases
 from mmseg_cosda.models.phases.base import with_prefix
 from mmseg_cosda.models.segmentors.compiled_forward import (
@@ -123,6 +124,9 @@ class UDAEncoderDecoder(EncoderDecoder):
         )
         self.target_bn = target_bn
         check_heads(self._heads)
+        if isinstance(self.data_preprocessor, UDADataPreprocessor):
+            self.data_preprocessor.num_classes = self.decode_head.num_classes
+            self.data_preprocessor.ignore_index = self.decode_head.ignore_index
         self.alignments = build_alignments(self, alignments or {})
         self.phases = build_phases(phases or {})
         self.channels_last = channels_last
