@@ -19,6 +19,8 @@ def long_description() -> str:
 
 
 PLOTS = ["matplotlib>=3.7"]
+# They run what is in benchmarks/.
+CHECKOUT_ONLY = ("benchmark", "prepare_camvid", "render_streets")
 
 setup(
     name="mmseg_cosda",
@@ -34,7 +36,18 @@ setup(
     packages=find_packages(include=["mmseg_cosda", "mmseg_cosda.*"]),
     # `mmseg_cosda::...` in a config of another project is looked up in .mim, whose
     # entries are links to the repository's own files.
-    package_data={"mmseg_cosda": [".mim/model-index.yml", ".mim/configs/**/*"]},
+    package_data={
+        "mmseg_cosda": [
+            ".mim/model-index.yml",
+            ".mim/configs/**/*",
+            ".mim/tools/*.py",
+            ".mim/tools/*.sh",
+        ]
+    },
+    exclude_package_data={
+        "mmseg_cosda": [f".mim/tools/{name}.py" for name in CHECKOUT_ONLY]
+    },
+    entry_points={"console_scripts": ["mmseg-cosda = mmseg_cosda.__main__:run"]},
     include_package_data=False,
     zip_safe=False,
     # The host is not named here: whoever has one keeps it as it is. Its packages

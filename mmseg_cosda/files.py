@@ -6,8 +6,51 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
+
+from mmseg_cosda.errors import UserError
+
+
+def inside(folder: str | os.PathLike[str], name: str) -> Path:
+    """Return the path of a file in an output folder, and never one outside.
+
+    Names come from split lists, manifests and data sets, whose authors are not who
+    runs the tool. Sub-folders (``ulm/a.png``) are fine.
+
+    Args:
+        folder: The output folder; it may itself be a symbolic link.
+        name: The file's name below it.
+
+    Returns:
+        ``folder / name``.
+
+    Raises:
+        UserError: For an absolute name, one with ``..``, an empty one, or one that
+            a symbolic link in the folder leads out.
+
+    Examples:
+        >>> inside("out", "ulm/a.png").as_posix()
+        'out/ulm/a.png'
+        >>> inside("out", "../a.png")
+        Traceback (most recent call last):
+        ...
+        mmseg_cosda.errors.UserError: the name '../a.png' leaves the output folder
+        out: it is absolute or holds '..'. Mend it in the list or data set ...
+    """
+    final, parts = Path(folder, name), PurePath(name).parts
+    if not parts or PurePath(name).is_absolute() or ".." in parts:
+        raise UserError(
+            f"the name {name!r} leaves the output folder {folder}: it is absolute or "
+            f"holds '..'. Mend it in the list or data set that it comes from"
+        )
+    if not final.resolve().is_relative_to(Path(folder).resolve()):
+        raise UserError(
+            f"the name {name!r} leaves the output folder {folder}: a symbolic link "
+            f"there leads to {final.resolve()}. Remove the link or choose another "
+            f"folder"
+        )
+    return final
 
 
 @contextmanager

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from importlib import metadata
 from types import ModuleType
+from typing import Any, TextIO, cast
 
 # The oldest versions that the parts and configs of this package are written for.
 MINIMUM_VERSIONS: Mapping[str, tuple[int, ...]] = {
@@ -25,8 +28,12 @@ HOST_DISTRIBUTIONS: Mapping[str, tuple[str, str]] = {
 }
 
 # On its way the original's mmseg.models imports what mmcv-lite lacks (mmcv.ops) and
-# what pip was not told to install (ftfy, regex).
-HOST_PARTS = ("mmseg.models",)
+# what pip was not told to install (ftfy, regex). mmseg.datasets prints NEEDLESS_LINE.
+HOST_PARTS = ("mmseg.models", "mmseg.datasets")
+
+# Printed by the fork wherever a package of its makers isn't installed, which nothing
+# here needs.
+NEEDLESS_LINE = "Could not import OneDL"
 
 CURE = (
     "install a host into a fresh environment with "
@@ -93,10 +100,63 @@ def require_host(minimums: Mapping[str, tuple[int, ...]] = MINIMUM_VERSIONS) -> 
         ImportError: If one is missing, too old or refuses its neighbours; one
             message with the reason and the cure.
     """
-    for name, minimum in minimums.items():
-        require_version(name, str(_import(name).__version__), minimum)
-    for part in HOST_PARTS:
-        _import(part)
+    with without_line(NEEDLESS_LINE):
+        for name, minimum in minimums.items():
+            require_version(name, str(_import(name).__version__), minimum)
+        for part in HOST_PARTS:
+            _import(part)
+
+
+@contextmanager
+def without_line(line: str) -> Iterator[None]:
+    """Leave a line out of what is printed meanwhile; all else passes.
+
+    Args:
+        line: The whole line, without its end.
+
+    Yields:
+        Nothing.
+
+    Examples:
+        >>> with without_line("noise"):
+        ...     print("noise")
+        ...     print("noise of another kind")
+        noise of another kind
+    """
+    stream = _WithoutLine(sys.stdout, line)
+    try:
+        with redirect_stdout(cast(TextIO, stream)):
+            yield
+    finally:
+        stream.release()
+
+
+class _WithoutLine:
+    """A stream that passes text on, except for one line."""
+
+    def __init__(self, stream: TextIO, line: str) -> None:
+        self.stream, self.line = stream, f"{line}\n"
+        self.held = ""  # the beginning of what may be the line
+        self.passed = ""  # the last that was passed on
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        for part in text.splitlines(keepends=True):
+            self.held += part
+            starts = self.passed.endswith("\n") or not self.passed
+            if starts and self.held == self.line:
+                self.held = ""
+            elif not (starts and self.line.startswith(self.held)):
+                self.release()
+        return len(text)
+
+    def release(self) -> None:
+        """Pass on what was held back."""
+        if self.held:
+            self.stream.write(self.held)
+            self.passed, self.held = self.held, ""
 
 
 def _import(name: str) -> ModuleType:

@@ -1,43 +1,24 @@
-"""What the training and the test tool share: config, processes, Runner."""
+"""What the training and the test tool share: arguments, processes, Runner."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
-from torch import distributed, nn
+from torch import distributed
 
+from mmseg_cosda.commands import torchrun
+from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.errors import UserError
-
-# Modules that prediction never calls.
-TRAINING_ONLY = ("alignments.", "auxiliary_head.", "data_preprocessor.")
-
-
-class ConfigOption(DictAction):
-    """The host's ``--cfg-options``, with one clear error for a missing ``=``."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Sequence[str],
-        option_string: str | None = None,
-    ) -> None:
-        """Parse ``key=value`` pairs."""
-        for pair in values:
-            if "=" not in pair:
-                parser.error(f"{option_string} {pair}: give key=value")
-        super().__call__(parser, namespace, values, option_string)
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,8 +49,8 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_config(options: argparse.Namespace) -> Config:
-    """Read the config that a tool's arguments name and override.
+def read_run_config(options: argparse.Namespace) -> Config:
+    """Read the config of a run, with what the tool's arguments override.
 
     Args:
         options: Parsed arguments of ``add_run_arguments`` and ``config``.
@@ -78,24 +59,14 @@ def read_config(options: argparse.Namespace) -> Config:
         The config, with ``launcher`` and ``work_dir`` set.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        UserError: If it isn't a config file.
+        UserError: If the config or an override can't be read.
     """
-    path = Path(options.config)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"config {path} does not exist (looked for from {Path.cwd()})"
-        )
-    if path.suffix not in {".py", ".yml", ".yaml", ".json"}:
-        raise UserError(f"config {path} is no config: give a .py, .yml or .json file")
-    cfg = Config.fromfile(path)
+    cfg = read_config(options.config, options.cfg_options)
     cfg.launcher = options.launcher
-    if options.cfg_options is not None:
-        cfg.merge_from_dict(options.cfg_options)
     if options.work_dir is not None:
         cfg.work_dir = options.work_dir
     elif cfg.get("work_dir") is None:
-        cfg.work_dir = str(default_work_dir(path))
+        cfg.work_dir = str(default_work_dir(Path(cfg.filename)))
     return cfg
 
 
@@ -178,7 +149,7 @@ def processes(launcher: str, local_rank: int = 0) -> Iterator[None]:
         if not {"RANK", "WORLD_SIZE"} <= os.environ.keys():
             raise UserError(
                 "--launcher pytorch: RANK and WORLD_SIZE are not set. Start it with "
-                "torchrun, or with tools/dist_train.sh or tools/dist_test.sh"
+                f"torchrun: `{torchrun('train')} CONFIG --launcher pytorch`"
             )
         if get_device() == "cpu" and not distributed.is_initialized():
             distributed.init_process_group("gloo")
@@ -215,67 +186,3 @@ def run(runner: Runner, mode: str) -> None:
         if runner.iter > 0 and not isinstance(error, UserError):
             raise RuntimeError(f"{mode} failed after {runner.iter} steps") from error
         raise
-
-
-class CheckpointFitHook(Hook):
-    """Refuse a checkpoint of another model, which the host would load in part.
-
-    Args:
-        name: The file, for the error.
-        ignore: Prefixes of weights that may be missing.
-    """
-
-    def __init__(self, name: str, ignore: tuple[str, ...] = ()) -> None:
-        self.name, self.ignore = name, ignore
-
-    def after_load_checkpoint(self, runner: Runner, checkpoint: Any) -> None:
-        """Compare what was read with the model, before it is loaded."""
-        model = runner.model
-        while hasattr(model, "module"):  # a process group's or augmentation's wrapper
-            model = model.module
-        require_fit(model, checkpoint, self.name, self.ignore)
-
-
-def require_fit(
-    model: nn.Module, checkpoint: Any, name: str, ignore: tuple[str, ...] = ()
-) -> None:
-    """Check that a checkpoint holds every weight of a model.
-
-    Args:
-        model: The model.
-        checkpoint: A state_dict or mmengine's dict around one.
-        name: What to call the checkpoint in the error.
-        ignore: Prefixes of weights that may be missing.
-
-    Raises:
-        UserError: If weights are missing or of another shape.
-
-    Examples:
-        >>> require_fit(nn.Linear(2, 3), {"weight": nn.Linear(2, 3).weight}, "a.pth")
-        Traceback (most recent call last):
-        ...
-        mmseg_cosda.errors.UserError: checkpoint a.pth is of another model than the
-        config: 1 of 2 weights are missing or of another shape (bias)...
-    """
-    if not isinstance(checkpoint, Mapping):
-        kind = type(checkpoint).__name__
-        raise UserError(f"checkpoint {name} holds a {kind}, not the weights of a model")
-    found = checkpoint.get("state_dict", checkpoint)
-    shapes = {
-        re.sub(r"^module\.", "", str(key)): getattr(value, "shape", None)
-        for key, value in found.items()
-    }
-    wanted = {
-        key: value.shape
-        for key, value in model.state_dict().items()
-        if not key.startswith(ignore) and "num_batches_tracked" not in key
-    }
-    bad = [key for key, shape in wanted.items() if shapes.get(key) != shape]
-    if bad:
-        names = ", ".join(bad[:3]) + (", ..." if len(bad) > 3 else "")
-        raise UserError(
-            f"checkpoint {name} is of another model than the config: {len(bad)} of "
-            f"{len(wanted)} weights are missing or of another shape ({names}). Give "
-            f"the config it was trained with; a public checkpoint is converted by "
-            f"tools/convert_checkpoint.py first"
-        )

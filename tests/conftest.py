@@ -48,17 +48,18 @@ def names_of_their_own() -> Iterator[None]:
     There it is ``tests.test_...``, and an installed package may own that name.
     """
 
-    def dump(content: Any, file: Any, *args: Any) -> None:
+    def dump(obj: Any, file: Any, protocol: int | None = None) -> None:
         buffer = io.BytesIO()
-        original(content, buffer, *args)
+        original(obj, buffer, protocol)
         assert b"tests.test_" not in buffer.getvalue(), (
             "a new process would import a test file: move what it runs to tests/helpers"
         )
         file.write(buffer.getbuffer())
 
-    original, reduction.dump = reduction.dump, dump
-    yield
-    reduction.dump = original
+    original = reduction.dump
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reduction, "dump", dump)
+        yield
 
 
 @pytest.fixture

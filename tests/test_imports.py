@@ -10,6 +10,20 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "mmseg_cosda"
 
+# A room may import those before it.
+ORDER = (
+    "datasets",
+    "evaluation",
+    "models",
+    "checkpoint",
+    "engine",
+    "inference",
+    "pseudo_labels",
+    "matches",
+    "visualization",
+    "reproduce",
+)
+
 
 def imports(path: Path) -> set[str]:
     """Names of the modules that a file imports, outside the standard library."""
@@ -35,6 +49,54 @@ def closure(module: str) -> set[str]:
         if path.is_file():
             todo += imports(path)
     return seen
+
+
+def rooms() -> set[str]:
+    """Direct subpackages."""
+    return {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+
+
+def own_imports(path: Path) -> set[str]:
+    """First names below the package that a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}:{node.lineno}: imports are absolute"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        ours = [name.split(".") for name in names if name.startswith("mmseg_cosda.")]
+        found |= {parts[1] for parts in ours}
+    return found
+
+
+def rooms_imported(room: str) -> set[str]:
+    """Other rooms that a room's files import, themselves or through a root module."""
+    todo, seen, found = [*(PACKAGE / room).rglob("*.py")], set(), set()
+    while todo:
+        path = todo.pop()
+        seen.add(path)
+        for name in own_imports(path):
+            found |= {name} & rooms()
+            module = PACKAGE / f"{name}.py"
+            if module.is_file() and module not in seen:
+                todo.append(module)
+    return found - {room}
+
+
+def test_every_room_has_its_place() -> None:
+    assert rooms() <= set(ORDER), "give the new room a place in ORDER"
+
+
+def test_no_two_rooms_import_each_other() -> None:
+    edges = {(room, other) for room in rooms() for other in rooms_imported(room)}
+    assert not {edge for edge in edges if edge[::-1] in edges}
+
+
+def test_rooms_import_one_way() -> None:
+    edges = {(room, other) for room in rooms() for other in rooms_imported(room)}
+    assert not {edge for edge in edges if ORDER.index(edge[0]) < ORDER.index(edge[1])}
 
 
 @pytest.mark.parametrize("module", ["functional", "memory"])
@@ -88,3 +150,10 @@ def test_the_ignore_index_is_written_once(folder: str) -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and type(node.value) is int:
                 assert node.value != 255, f"{path}:{node.lineno}"
+
+
+def test_nothing_that_is_shipped_imports_what_is_not() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        assert not any(
+            n.split(".")[0] in ("benchmarks", "tools") for n in imports(path)
+        )

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks/
+
 import mmseg_cosda  # noqa: F401  (before any config is read)
-from mmseg_cosda.benchmark.growth import growth_rows
-from mmseg_cosda.benchmark.growth_plot import draw_growth
-from mmseg_cosda.benchmark.loading import loading_rows
-from mmseg_cosda.benchmark.loss import cuda_rows, loss_rows
-from mmseg_cosda.benchmark.pseudo_labels import pseudo_label_rows
-from mmseg_cosda.benchmark.queue import queue_rows
-from mmseg_cosda.benchmark.report import (
+from benchmarks.speed.growth import growth_rows
+from benchmarks.speed.growth_plot import draw_growth
+from benchmarks.speed.loading import loading_rows
+from benchmarks.speed.loss import cuda_rows, loss_rows
+from benchmarks.speed.pseudo_labels import pseudo_label_rows
+from benchmarks.speed.queue import queue_rows
+from benchmarks.speed.report import (
     Row,
     Settings,
     format_table,
     machine,
     write_json,
 )
-from mmseg_cosda.benchmark.shares import share_rows
-from mmseg_cosda.benchmark.step_rows import step_rows
+from benchmarks.speed.shares import share_rows
+from benchmarks.speed.step_rows import step_rows
+from mmseg_cosda.commands import tool_parser
 from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.visualization.files import check_suffix, save_figure
 
@@ -42,7 +46,7 @@ Each figure is a ratio within this run: the median of interleaved rounds of the
 process's own time on one thread (on a GPU of the clock). Memory, kernels and host
 syncs are counted.
 
-example:
+Example:
   python tools/benchmark.py --json benchmark.json
   python tools/benchmark.py --quick --only loss queue
   python tools/benchmark.py --only growth --plot growth.png
@@ -59,7 +63,7 @@ def main(args: Sequence[str] | None = None) -> None:
         UserError: If the device is not there, the rounds are not positive or a plot
             has no growth to show or an unknown format.
     """
-    options = _parser().parse_args(args)
+    options = parse_args(args)
     if options.device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no CUDA device, choose cpu")
     if options.rounds < 1:
@@ -87,12 +91,9 @@ def main(args: Sequence[str] | None = None) -> None:
         print(f"written: {options.plot}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the parsed arguments of the command line."""
+    parser = tool_parser("benchmark", __doc__, EPILOG)
     default = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument(
         "--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), metavar="SECTION"
@@ -108,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--plot", type=Path, help="draw time against size here: .png, .pdf or .svg"
     )
-    return parser
+    return parser.parse_args(args)
 
 
 if __name__ == "__main__":

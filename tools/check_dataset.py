@@ -7,19 +7,19 @@ import os
 import sys
 from collections.abc import Sequence
 
-from mmengine.config import Config, DictAction
-
 import mmseg_cosda  # noqa: F401  (registers what configs name)
+from mmseg_cosda.commands import tool_parser
+from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.datasets.check import check_dataset, datasets_of
 from mmseg_cosda.datasets.check_report import as_text, write_bad_files, write_json
 from mmseg_cosda.errors import UserError, run_tool
 
-EXAMPLE = """
-examples:
+EPILOG = """
+Example:
   python tools/check_dataset.py configs/cosda/deeplabv2_gta2cs_no-pl.py
   python tools/check_dataset.py configs/cosda/deeplabv2_gta2cs_no-pl.py --out check.json
 
-then, to leave the bad files out:
+Then, to leave the bad files out:
   python tools/train.py CONFIG --cfg-options \\
       train_dataloader.dataset.source.exclude=bad_files.txt
 
@@ -29,11 +29,7 @@ exit status: 0 if nothing is wrong, 1 if something is, 2 for a wrong command
 
 def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the command line's options."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tool_parser("check_dataset", __doc__, EPILOG)
     parser.add_argument("config", help="a config of this project or of the host")
     parser.add_argument("--out", help="write the report to this JSON file")
     parser.add_argument(
@@ -48,7 +44,7 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
         "--show", type=int, default=10, help="problems named per kind (%(default)s)"
     )
     parser.add_argument(
-        "--cfg-options", nargs="+", action=DictAction, help="key=value, as in the host"
+        "--cfg-options", nargs="+", action=ConfigOption, help="changes of the config"
     )
     return parser.parse_args(args)
 
@@ -66,9 +62,7 @@ def main(args: Sequence[str] | None = None) -> None:
     options = parse_args(args)
     if options.workers < 1:
         raise UserError(f"--workers {options.workers}: must be at least 1")
-    config = Config.fromfile(options.config)
-    if options.cfg_options:
-        config.merge_from_dict(options.cfg_options)
+    config = read_config(options.config, options.cfg_options)
     datasets = datasets_of(config.to_dict())
     if not datasets:
         raise UserError(f"{options.config} names no dataset (train_dataloader, ...)")

@@ -12,30 +12,25 @@ from typing import Any
 import torch
 
 import mmseg_cosda  # noqa: F401  (registers everything)
+from mmseg_cosda.commands import tool_parser
+from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.device import choose_device
 from mmseg_cosda.errors import UserError, run_tool
-from mmseg_cosda.launch import ConfigOption
-from mmseg_cosda.pseudo_labels.sources import TargetImages, load_model, read_config
+from mmseg_cosda.inference.image_names import find_images, image_names, name_suffix
+from mmseg_cosda.inference.images import TargetImages, read_picture, validation_images
+from mmseg_cosda.inference.loading import load_model
+from mmseg_cosda.inference.predicted_maps import LabelMaps, predict_maps
 from mmseg_cosda.visualization.arguments import named_values
 from mmseg_cosda.visualization.comparison import CRITERIA, compare, pick
 from mmseg_cosda.visualization.files import check_suffix, check_width, save_figure
-from mmseg_cosda.visualization.panels import Row, draw_panels, legend_of
-from mmseg_cosda.visualization.predictions import (
-    LabelMaps,
-    image_names,
-    name_suffix,
-    predict_maps,
-    read_picture,
-    validation_images,
-)
-from mmseg_cosda.visualization.selection import find_images
+from mmseg_cosda.visualization.panels import PictureRow, draw_panels, legend_of
 
 EPILOG = """\
 The images are those of the config's val_dataloader. Shown are the images on which
 the checkpoints differ most (share of the labelled pixels on which not all agree), or
 the last one gains most over the first in pixel accuracy, or those that are named.
 
-examples:
+Example:
   python tools/compare_predictions.py configs/cosda/deeplabv2_demo.py --checkpoints \\
       "source only=work_dirs/source_only/deeplabv2_demo/iter_400.pth" \\
       "eq. 12=work_dirs/cosda/deeplabv2_demo/iter_400.pth" --out compared.png
@@ -44,11 +39,7 @@ examples:
 
 def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tool_parser("compare_predictions", __doc__, EPILOG)
     add = parser.add_argument
     add("config", help="config of the network and of the validation images")
     add("--checkpoints", nargs="+", required=True, metavar="NAME=CKPT")
@@ -148,7 +139,7 @@ def main(args: Sequence[str] | None = None) -> None:
     if not options.images:
         shown = pick(compared, options.by, options.rows, options.apart)
     rows = [
-        Row(
+        PictureRow(
             names[indices[i]],
             compared[i].note(options.by),
             read_picture(images[indices[i]], truths[i]),

@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 
 import mmseg_cosda
+from mmseg_cosda.checkpoint import load_checkpoint_file
+from mmseg_cosda.checkpoint.conversion import Converted, convert_public_state
+from mmseg_cosda.commands import command, tool_parser
 from mmseg_cosda.datasets.label_maps import (
     CITYSCAPES_CLASSES,
     CITYSCAPES_PALETTE,
@@ -19,22 +22,20 @@ from mmseg_cosda.datasets.label_maps import (
 )
 from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.files import atomic_write
-from mmseg_cosda.models.convert import Converted, convert_public_state
 
-EPILOG = """example:
+ABOUT = """\
+Recognise a checkpoint of AdaptSegNet, SIM, ADVENT, IntraDA, BDL or FDA (DeepLabV2-
+ResNet101, FCN-8s-VGG16) or the DeepLab initialisation, and write it under the host's
+names.
+"""
+EPILOG = """Example:
   python tools/convert_checkpoint.py GTA2Cityscapes_multi.pth work_dirs/adaptsegnet.pth
 """
 
 
 def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description="Recognise a checkpoint of AdaptSegNet, SIM, ADVENT, IntraDA, BDL "
-        "or FDA (DeepLabV2-ResNet101, FCN-8s-VGG16) or the DeepLab initialisation, "
-        "and write it under the host's names.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tool_parser("convert_checkpoint", ABOUT, EPILOG)
     parser.add_argument("input", metavar="IN", type=Path, help="a public state_dict")
     parser.add_argument("output", metavar="OUT", type=Path, help="the file to write")
     parser.add_argument(
@@ -63,11 +64,10 @@ def load_state(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise UserError(f"IN={path}: there is no such file")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        content = load_checkpoint_file(path, map_location="cpu")
+    except UserError as error:
         raise UserError(
-            f"IN={path}: cannot be read as weights alone ({first})"
+            f"IN={path}: cannot be read as weights alone ({error})"
         ) from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
@@ -99,8 +99,8 @@ def how_to_use(found: Converted, output: Path) -> str:
     """Tell the command that evaluates the checkpoint, or trains from it."""
     if found.network == "backbone":
         return (
-            "an initialisation, not a model: train from it with\n  python "
-            "tools/train.py configs/source_only/deeplabv2_gta2cs.py --cfg-options "
+            "an initialisation, not a model: train from it with\n  "
+            f"{command('train')} configs/source_only/deeplabv2_gta2cs.py --cfg-options "
             f"load_from={output} model.backbone.init_cfg=None"
         )
     task = "synthia2cs" if found.num_classes == len(SYNTHIA_CLASSES) else "gta2cs"
@@ -113,7 +113,7 @@ def how_to_use(found: Converted, output: Path) -> str:
     if found.num_classes not in (len(CITYSCAPES_CLASSES), len(SYNTHIA_CLASSES)):
         options.append(f"model.decode_head.num_classes={found.num_classes}")
     extra = f" --cfg-options {' '.join(options)}" if options else ""
-    told = f"evaluate with\n  python tools/test.py {config} {output}{extra}"
+    told = f"evaluate with\n  {command('test')} {config} {output}{extra}"
     if found.num_classes == len(CITYSCAPES_CLASSES):
         told += "\n(trained on SYNTHIA: the same with synthia2cs_19way for gta2cs)"
     return told

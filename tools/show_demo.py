@@ -17,6 +17,7 @@ import numpy.typing as npt
 from matplotlib.patches import Patch
 from PIL import Image
 
+from mmseg_cosda.commands import tool_parser
 from mmseg_cosda.datasets.demo.street import (
     DEMO_CLASSES,
     DEMO_PALETTE,
@@ -29,18 +30,14 @@ from mmseg_cosda.files import atomic_write
 
 UInt8 = npt.NDArray[np.uint8]
 
-EXAMPLE = """example:
+EPILOG = """Example:
   python tools/show_demo.py --out demo_streets.png --rows 4
 """
 
 
 def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the parsed arguments of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tool_parser("show_demo", __doc__, EPILOG)
     parser.add_argument("--out", default="demo_streets.png", help="the PNG to write")
     parser.add_argument("--rows", type=int, default=4, help="images per domain")
     parser.add_argument("--first", type=int, default=0, help="index of the first image")

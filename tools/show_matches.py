@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import operator
 import sys
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +15,24 @@ from matplotlib.figure import Figure
 from mmengine.utils import ProgressBar
 
 import mmseg_cosda  # noqa: F401  (registers everything)
+from mmseg_cosda.commands import tool_parser
+from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.device import choose_device
 from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.files import atomic_write
-from mmseg_cosda.launch import ConfigOption
+from mmseg_cosda.inference.loading import load_model, read_weights
 from mmseg_cosda.matches.alignment import (
     build_alignment,
     cosine_alignment,
     restore_means,
 )
 from mmseg_cosda.matches.closeup import Bank, MatchedImage
-from mmseg_cosda.matches.collect import Settings, make_bank, match_image
-from mmseg_cosda.matches.figures import (
-    MatchSums,
-    match_shares,
-    shares_table,
-    sum_all,
-)
-from mmseg_cosda.matches.report import make_report
+from mmseg_cosda.matches.json_report import json_report
+from mmseg_cosda.matches.match_image import MatchPictureOptions, make_bank, match_image
+from mmseg_cosda.matches.share_table import share_rows, share_table
 from mmseg_cosda.matches.source import ORDERS, SourceImages, fill_queues
 from mmseg_cosda.matches.target import SPLITS, TargetSet
-from mmseg_cosda.pseudo_labels.sources import load_model, read_config, read_weights
+from mmseg_cosda.models.matching import MatchSums
 from mmseg_cosda.visualization.files import check_suffix, save_figure
 from mmseg_cosda.visualization.match_maps import Look
 from mmseg_cosda.visualization.match_panels import draw_matches
@@ -48,9 +47,10 @@ compared with the queue of their class (eq. 9).
 Panels: the target image; its split; per pixel the share of its class's queue whose
 similarity exceeds T_cos; the highest similarity. Below: numbered pixels, and the
 source patches that they are pulled towards, framed by whether the ground truth says
-that this is right. Purity is the share of the selected pairs for which it does.
+that this is right. Match precision is the share of the selected pairs for which it
+does; assignment accuracy is the share of the pixels that the split gets right.
 
-example:
+Example:
   python tools/show_matches.py configs/cosda/deeplabv2_demo_no-pl.py \\
       work_dirs/cosda/deeplabv2_demo_no-pl/iter_400.pth --out matches.png
 """
@@ -58,24 +58,20 @@ example:
 
 def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tool_parser("show_matches", __doc__, EPILOG)
     add = parser.add_argument
     add("config", help="config with a cosine loss, of configs/cosda/")
     add("checkpoint", help="checkpoint of its model, of any training")
     add("--out", required=True, type=Path, help="the .png, .pdf or .svg to write")
     add("--json", type=Path, metavar="FILE", help="write all figures there, too")
     add("--images", nargs="+", default=[], metavar="NAME", help="target images")
-    add("--count", type=int, default=2, help="or so many, spread evenly (2)")
+    add("--count", type=int, default=2, help="or this many, spread evenly (2)")
     add("--split", choices=SPLITS, default="val", help="of the target (val)")
     add(
         "--source-images",
         type=int,
         metavar="N",
-        help="that fill the queue (until each class has features, but from 20 to 100)",
+        help="that fill the queue (until each class has features, from 20 to 100)",
     )
     add("--source-order", choices=ORDERS, default="random", help="default random")
     add(
@@ -96,7 +92,7 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(args)
 
 
-def check(args: argparse.Namespace) -> Settings:
+def check(args: argparse.Namespace) -> MatchPictureOptions:
     """Refuse options out of range; return what is shown."""
     check_suffix(args.out)
     for name in ("count", "source_images", "per_class"):
@@ -105,7 +101,7 @@ def check(args: argparse.Namespace) -> Settings:
             raise UserError(f"--{name.replace('_', '-')} {value}: must be positive")
     if args.seed < 0:
         raise UserError(f"--seed {args.seed}: must not be negative")
-    return Settings(args.pixels, args.patches, args.patch_size)
+    return MatchPictureOptions(args.pixels, args.patches, args.patch_size)
 
 
 def check_classes(model: Any, loss: Any, names: Mapping[str, Sequence[str]]) -> None:
@@ -129,7 +125,7 @@ def choose_tap(taps: Mapping[str, Any], name: str | None) -> str:
 
 def run(args: argparse.Namespace) -> tuple[Figure, dict[str, Any], str]:
     """Return the page, the figures as plain data, and as a table."""
-    settings, device = check(args), choose_device(args.device)
+    options, device = check(args), choose_device(args.device)
     cfg = read_config(args.config, args.cfg_options)
     name = cosine_alignment(cfg, args.alignment)
     targets = TargetSet(cfg, args.split)
@@ -147,9 +143,9 @@ def run(args: argparse.Namespace) -> tuple[Figure, dict[str, Any], str]:
     )
     seen = fill_queues(model, loss, sources, args.source_images)
     bank = make_bank(loss, tap, seen, sources)
-    found = match_all(model, loss, bank, targets, chosen, tap, settings)
+    found = match_all(model, loss, bank, targets, chosen, tap, options)
     images = [image for image, _ in found]
-    shares = match_shares(sum_all([sums for _, sums in found]))
+    shares = share_rows(reduce(operator.add, (sums for _, sums in found)))
     facts = {
         "config": args.config,
         "checkpoint": args.checkpoint,
@@ -162,8 +158,8 @@ def run(args: argparse.Namespace) -> tuple[Figure, dict[str, Any], str]:
     look = Look(classes, meta["palette"], bank.threshold, title)
     return (
         draw_matches(images, look),
-        {**facts, **make_report(bank, images, shares, classes, sources.name)},
-        shares_table(shares, classes, bank.counts.tolist()),
+        {**facts, **json_report(bank, images, shares, classes, sources.name)},
+        share_table(shares, classes, bank.counts.tolist()),
     )
 
 
@@ -185,13 +181,13 @@ def match_all(
     targets: TargetSet,
     chosen: Sequence[int],
     tap: str,
-    settings: Settings,
+    options: MatchPictureOptions,
 ) -> list[tuple[MatchedImage, MatchSums]]:
     """Match the chosen target images, with a progress bar."""
     found = []
     bar = ProgressBar(len(chosen), file=sys.stderr)
     for index in chosen:
-        found.append(match_image(model, loss, tap, bank, targets, index, settings))
+        found.append(match_image(model, loss, tap, bank, targets, index, options))
         bar.update()
     print(file=sys.stderr)
     return found
@@ -209,8 +205,8 @@ def main(args: Sequence[str] | None = None) -> None:
     empty = [k for k, v in report["classes"].items() if not v["source_features"]]
     if empty:
         print(f"no source feature of {', '.join(empty)}: these pull nothing")
-    if report["overall"]["purity"] is None:
-        print("no ground truth, or nothing selected: no purity")
+    if report["overall"]["match_precision"] is None:
+        print("no ground truth, or nothing selected: no match precision")
     print(f"matches of {len(report['images'])} target images: {parsed.out}")
 
 

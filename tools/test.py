@@ -9,31 +9,27 @@ from pathlib import Path
 from mmengine.config import Config
 
 import mmseg_cosda  # noqa: F401  (before any config is read)
+from mmseg_cosda.commands import tool_parser
 from mmseg_cosda.errors import UserError, run_tool
+from mmseg_cosda.inference.checkpoint_fit import TRAINING_ONLY, CheckpointFitHook
 from mmseg_cosda.launch import (
-    TRAINING_ONLY,
-    CheckpointFitHook,
     add_run_arguments,
     build_runner,
     processes,
-    read_config,
+    read_run_config,
     run,
 )
 
-EXAMPLE = """example:
+EPILOG = """Example:
   python tools/test.py configs/cosda/deeplabv2_demo_no-pl.py \\
-      work_dirs/deeplabv2_demo_no-pl/iter_1000.pth --show-dir work_dirs/pictures
+      work_dirs/cosda/deeplabv2_demo_no-pl/iter_400.pth
 """
 
 
-def parse(args: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("config", help="path of the config")
+    parser = tool_parser("test", __doc__, EPILOG)
+    parser.add_argument("config", help="path of the config, or mmseg_cosda::PATH")
     parser.add_argument("checkpoint", help="path or URL of the checkpoint")
     add_run_arguments(parser)
     parser.add_argument("--out", help="folder to write the predictions to, as PNGs")
@@ -85,8 +81,8 @@ def prepare(cfg: Config, options: argparse.Namespace) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Evaluate as the command line says."""
-    options = parse(args)
-    cfg = read_config(options)
+    options = parse_args(args)
+    cfg = read_run_config(options)
     prepare(cfg, options)
     with processes(options.launcher, options.local_rank):
         runner = build_runner(cfg)

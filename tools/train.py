@@ -6,31 +6,28 @@ import argparse
 from collections.abc import Sequence
 
 import mmseg_cosda  # noqa: F401  (before any config is read)
+from mmseg_cosda.commands import tool_parser
 from mmseg_cosda.errors import run_tool
+from mmseg_cosda.inference.checkpoint_fit import CheckpointFitHook
 from mmseg_cosda.launch import (
-    CheckpointFitHook,
     add_run_arguments,
     build_runner,
     processes,
-    read_config,
+    read_run_config,
     run,
     use_mixed_precision,
 )
 
-EXAMPLE = """examples:
+EPILOG = """Example:
   python tools/train.py configs/cosda/deeplabv2_demo_no-pl.py
   python tools/train.py CONFIG --cfg-options train_cfg.max_iters=100 randomness.seed=1
 """
 
 
-def parse(args: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("config", help="path of the config")
+    parser = tool_parser("train", __doc__, EPILOG)
+    parser.add_argument("config", help="path of the config, or mmseg_cosda::PATH")
     add_run_arguments(parser)
     parser.add_argument(
         "--resume",
@@ -43,8 +40,8 @@ def parse(args: Sequence[str] | None) -> argparse.Namespace:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Train as the command line says."""
-    options = parse(args)
-    cfg = read_config(options)
+    options = parse_args(args)
+    cfg = read_run_config(options)
     cfg.resume = options.resume
     if options.amp:
         use_mixed_precision(cfg)

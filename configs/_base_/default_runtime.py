@@ -23,7 +23,8 @@ default_hooks = dict(
         backend_args=dict(backend="atomic_local"),
     ),
     sampler_seed=dict(type="DistSamplerSeedHook"),
-    visualization=dict(type="SegVisualizationHook"),
+    # The host's SegVisualizationHook, but images in nested folders keep their names.
+    visualization=dict(type="PredictionNamesHook"),
 )
 vis_backends = [dict(type="LocalVisBackend")]
 visualizer = dict(
@@ -38,3 +39,5 @@ load_from = None
 resume = False
 val_cfg = dict(type="ValLoop")
 test_cfg = dict(type="TestLoop")
+# test.py --tta: the mean of the softmaxes of an image and its mirror image.
+tta_model = dict(type="SegTTAModel")

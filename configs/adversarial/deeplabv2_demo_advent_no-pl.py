@@ -1,3 +1,21 @@
-# AdvEnt: the discriminator judges entropy maps.
-_base_ = ["./deeplabv2_demo_no-pl.py"]
-model = dict(alignments=dict(adversarial=dict(input="entropy")))
+# AdvEnt on the rendered demo: the discriminator judges entropy maps.
+_base_ = [
+    "../_base_/models/deeplabv2_demo.py",
+    "../_base_/datasets/demo.py",
+    "../_base_/schedules/adamw_poly_400.py",
+]
+model = dict(
+    alignments=dict(
+        adversarial=dict(
+            type="AdversarialLoss",
+            discriminator=dict(type="FCDiscriminator"),
+            loss_weight=1e-3,
+            input="entropy",
+        ),
+    )
+)
+# The discriminator's own optimizer, under the segmentor's schedule.
+optim_wrapper = dict(
+    constructor="JointOptimWrapperConstructor",
+    discriminator=dict(optimizer=dict(type="Adam", lr=1e-4, betas=(0.9, 0.99))),
+)

@@ -1,6 +1,20 @@
 # Adversarial, with pseudo-labels, on GTA5 -> Cityscapes (Table 4).
 _base_ = [
-    "../_base_/models/fcn8s_vgg16_adversarial.py",
+    "../_base_/models/fcn8s_vgg16.py",
     "../_base_/datasets/gta2cs_pl.py",
-    "../_base_/schedules/adam_step_120k_adversarial.py",
+    "../_base_/schedules/adam_step_120k.py",
 ]
+model = dict(
+    alignments=dict(
+        adversarial=dict(
+            type="AdversarialLoss",
+            discriminator=dict(type="FCDiscriminator"),
+            loss_weight=1e-4,
+        ),
+    )
+)
+# The discriminator's own optimizer, under the segmentor's schedule.
+optim_wrapper = dict(
+    constructor="JointOptimWrapperConstructor",
+    discriminator=dict(optimizer=dict(type="Adam", lr=1e-6, betas=(0.9, 0.99))),
+)

@@ -1,6 +1,16 @@
 # Eq. 12: the cosine loss with pseudo-labels.
 _base_ = [
-    "../_base_/models/deeplabv2_demo_cosine.py",
+    "../_base_/models/deeplabv2_demo.py",
     "../_base_/datasets/demo_pl.py",
-    "../_base_/schedules/adamw_poly_demo.py",
+    "../_base_/schedules/adamw_poly_400.py",
 ]
+model = dict(
+    alignments=dict(
+        cosine=dict(
+            type="ClassWiseCosineLoss",
+            taps=dict(layer4=dict(feature="backbone[-1]", channels=256, threshold=0.6)),
+            queue_size=500,
+            loss_weight=1.0,
+        ),
+    )
+)

@@ -1,6 +1,18 @@
 # Eq. 11 on rendered streets -> CamVid.
 _base_ = [
-    "../_base_/models/deeplabv2_mobilenetv2_torcs_cosine.py",
+    "../_base_/models/deeplabv2_mobilenetv2.py",
     "../_base_/datasets/torcs2camvid.py",
-    "../_base_/schedules/adamw_poly_torcs.py",
+    "../_base_/schedules/adamw_poly_400_head-10x.py",
 ]
+model = dict(
+    decode_head=dict(num_classes=11),
+    alignments=dict(
+        cosine=dict(
+            type="ClassWiseCosineLoss",
+            taps=dict(last=dict(feature="backbone[-1]", channels=320, threshold=0.6)),
+            queue_size=1000,
+            loss_weight=0.1,
+        ),
+    ),
+)
+custom_hooks = _base_.diagnosis_hooks

@@ -2,5 +2,5 @@
 _base_ = [
     "../_base_/models/deeplabv2_demo.py",
     "../_base_/datasets/demo_pl.py",
-    "../_base_/schedules/adamw_poly_demo.py",
+    "../_base_/schedules/adamw_poly_400.py",
 ]

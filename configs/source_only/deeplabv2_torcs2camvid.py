@@ -1,6 +1,8 @@
 # Source-only on rendered streets: the target is never forwarded.
 _base_ = [
-    "../_base_/models/deeplabv2_mobilenetv2_torcs.py",
+    "../_base_/models/deeplabv2_mobilenetv2.py",
     "../_base_/datasets/torcs2camvid.py",
-    "../_base_/schedules/adamw_poly_torcs.py",
+    "../_base_/schedules/adamw_poly_400_head-10x.py",
 ]
+model = dict(decode_head=dict(num_classes=11))
+custom_hooks = _base_.diagnosis_hooks

@@ -28,5 +28,5 @@ class CamVid11Dataset(FolderSegDataset):
     }
     DOWNLOAD: ClassVar[str] = (
         "set the environment variable COSDA_DATA to the folder that holds the "
-        "benchmark's source/ and target/; docs/torcs2camvid.md says how to make it"
+        "data set's source/ and target/; docs/torcs2camvid.md says how to make it"
     )

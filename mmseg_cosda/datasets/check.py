@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from mmcv.transforms import LoadAnnotations, LoadImageFromFile
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from mmengine.utils import track_progress_rich
 from mmseg.registry import DATASETS, TRANSFORMS
 
+from mmseg_cosda.commands import command
 from mmseg_cosda.datasets.check_files import (
     NUM_LABELS,
     FileCheck,
@@ -27,8 +29,11 @@ from mmseg_cosda.datasets.check_files import (
 from mmseg_cosda.datasets.folder import FolderSegDataset
 from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
 from mmseg_cosda.datasets.pseudo_label import pseudo_label_name
+from mmseg_cosda.datasets.transforms.raw_ids import RawIdsToTrainIds
 
-LABEL_LOADERS = ("RawIdsToTrainIds", "LoadAnnotations")
+LABEL_LOADERS = (RawIdsToTrainIds, LoadAnnotations)
+# Derived from LoadImageFromFile, but what they read is no picture file.
+OTHER_LOADERS = ("LoadImageFromNDArray", "LoadImageFromNpyFile")
 
 
 @dataclass
@@ -174,7 +179,7 @@ def _list_pseudo_labels(
     if not os.path.isdir(folder):
         detail = (
             f"{report.key}.pseudo_label_dir: the folder {folder!r} doesn't exist; "
-            "make it with tools/generate_pseudo_labels.py"
+            f"make it with `{command('generate_pseudo_labels')}`"
         )
         report.problems.append(Problem("unusable", None, detail))
         return dataset, infos
@@ -182,13 +187,21 @@ def _list_pseudo_labels(
     for info in infos:
         label = pseudo_label_name(info["img_path"], [root])
         info.update(seg_map_path=os.path.join(folder, label), label_map=None)
+        info["pseudo_label"] = True
     dataset.same_size = False  # a pseudo-label has the network's input size
     return dataset, infos
 
 
 def _reads_files(dataset: Any) -> bool:
-    names = [type(transform).__name__ for transform in _transforms(dataset)]
-    return "LoadImageFromFile" in names
+    """Return whether the pipeline begins with picture files, which PIL reads too."""
+    return any(map(_reads_pictures, _transforms(dataset)))
+
+
+def _reads_pictures(transform: Any) -> bool:
+    others = tuple(filter(None, map(TRANSFORMS.get, OTHER_LOADERS)))
+    return isinstance(transform, LoadImageFromFile) and not isinstance(
+        transform, others
+    )
 
 
 def _transforms(dataset: Any) -> list[Any]:
@@ -197,21 +210,19 @@ def _transforms(dataset: Any) -> list[Any]:
 
 
 def _file_check(dataset: Any, report: DatasetCheck) -> partial[FileCheck]:
-    loaders = [t for t in _transforms(dataset) if type(t).__name__ in LABEL_LOADERS]
+    loaders = [t for t in _transforms(dataset) if isinstance(t, LABEL_LOADERS)]
+    images = [t for t in _transforms(dataset) if _reads_pictures(t)]
     load_labels = loaders[0] if loaders else None
-    if type(load_labels).__name__ == "RawIdsToTrainIds":
-        options = {
-            "type": "RawIdsToTrainIds",
-            "id_map": loaders[0].id_map,
-            "strict": True,
-        }
-        load_labels = TRANSFORMS.build(options)
+    if isinstance(load_labels, RawIdsToTrainIds):
+        # "complete": a mapping lists what is wanted, not all ids.
+        load_labels = RawIdsToTrainIds(id_map=load_labels.id_map, strict="complete")
     return partial(
         check_files,
         root=getattr(dataset, "data_root", None) or ".",
         num_classes=len(report.classes) or IGNORE_INDEX,
         same_size=getattr(dataset, "same_size", True),
         load_labels=load_labels,
+        load_image=images[0] if images else None,
     )
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from mmseg_cosda.datasets.exif import read_orientation
+from mmseg_cosda.datasets.image_files import keeps_all, lost_information
+from mmseg_cosda.datasets.label_files import CorruptLabelError
 from mmseg_cosda.datasets.transforms.check_labels import CheckLabels
-from mmseg_cosda.datasets.transforms.raw_ids import CorruptLabelError
 
 Size = tuple[int, int]
 NUM_LABELS = 2**8
@@ -26,7 +30,8 @@ class Problem:
     """Something wrong with a file or a dataset.
 
     Args:
-        kind: ``"missing"``, ``"corrupt"``, ``"mis-sized"``, ``"mis-labelled"``, or
+        kind: ``"missing"``, ``"corrupt"``, ``"mis-sized"``, ``"mis-labelled"``,
+            ``"lossy"`` (training doesn't read all that the image holds), or
             ``"unusable"`` for a dataset that cannot be listed.
         name: The image's name relative to ``data_root``, to exclude it by; None
             for a problem of the dataset as a whole.
@@ -59,6 +64,7 @@ def check_files(
     num_classes: int,
     same_size: bool,
     load_labels: Any | None,
+    load_image: Any | None = None,
 ) -> FileCheck:
     """Read an image and its label.
 
@@ -69,6 +75,7 @@ def check_files(
         same_size: Whether both must have the same size in pixels; else the same
             aspect ratio.
         load_labels: The transform that loads the label, or None.
+        load_image: The transform with which training loads the image, or None.
 
     Returns:
         What was found.
@@ -77,14 +84,17 @@ def check_files(
     name = os.path.relpath(image_path, root).replace(os.sep, "/")
     problems = []
     image_size, counts = None, None
+    info = dict(info)
     try:
-        with Image.open(image_path) as image:
-            image.load()
-            image_size = image.size
+        image_size, lost = _read_image(image_path, info, load_image)
+        problems += [Problem("lossy", name, lost)] if lost else []
     except FileNotFoundError:
         problems.append(Problem("missing", name, f"{image_path}: no such image"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        problems.append(Problem("corrupt", name, f"{image_path}: {error}"))
+        detail = str(error)
+        if image_path not in detail:
+            detail = f"{image_path}: {detail}"
+        problems.append(Problem("corrupt", name, detail))
     if load_labels is not None and "seg_map_path" in info:
         path = str(info["seg_map_path"])
         try:
@@ -100,6 +110,34 @@ def check_files(
         except ValueError as error:
             problems.append(Problem("mis-labelled", name, str(error)))
     return FileCheck(tuple(problems), image_size, counts)
+
+
+def _read_image(
+    path: str, info: dict[str, Any], load_image: Any | None
+) -> tuple[Size, str | None]:
+    """Return an image's size as training reads it, and what training loses of it.
+
+    Adds to ``info`` what the loader says of the image's orientation.
+    """
+    content = Path(path).read_bytes()
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            image.load()
+            size = image.size
+    except UnidentifiedImageError:
+        if load_image is None:
+            raise
+        size = None  # OpenCV knows formats that PIL doesn't
+    if load_image is None:
+        return size or (0, 0), None
+    if size is not None and keeps_all(content) and read_orientation(content) == 1:
+        return size, None
+    results = load_image(dict(info))
+    for key in ("exif_orientation", "orientation"):
+        if key in results:
+            info[key] = results[key]
+    height, width = results["ori_shape"][:2]
+    return (width, height), lost_information(path, content, results["img"])
 
 
 def check_sample(dataset: Any, index: int) -> FileCheck:

@@ -10,6 +10,7 @@ from typing import Any
 
 from prettytable import PrettyTable
 
+from mmseg_cosda.commands import command
 from mmseg_cosda.datasets.check import DatasetCheck
 from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
 from mmseg_cosda.files import atomic_write
@@ -131,7 +132,8 @@ def write_bad_files(path: str | Path, reports: Sequence[DatasetCheck]) -> int:
     if reasons:
         excluded = frozenset[str]().union(*(report.excluded for report in reports))
         rows = {**dict.fromkeys(excluded, "excluded before"), **reasons}
-        lines = ["# For a dataset's `exclude`; written by tools/check_dataset.py"]
+        tool = command("check_dataset")
+        lines = [f"# For a dataset's `exclude`; written by {tool}"]
         lines += [f"{name}  # {reason}" for name, reason in sorted(rows.items())]
         with atomic_write(path) as file:
             file.write(("\n".join(lines) + "\n").encode())

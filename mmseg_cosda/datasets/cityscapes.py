@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from mmseg.registry import DATASETS
 
 from mmseg_cosda.datasets.folder import FolderSegDataset
-from mmseg_cosda.datasets.folder_options import FolderOptions, Pairs
+from mmseg_cosda.datasets.folder_options import FolderOptions
 from mmseg_cosda.datasets.label_maps import (
     CITYSCAPES_CLASSES,
     CITYSCAPES_PALETTE,
@@ -49,8 +50,9 @@ class CheckedCityscapesDataset(FolderSegDataset):
         "img_path": "leftImg8bit/train",
         "seg_map_path": "gtFine/train",
     }
-    IMG_SUFFIX: ClassVar[str] = "_leftImg8bit.png"
+    IMG_SUFFIX: ClassVar[str | Sequence[str]] = "_leftImg8bit.png"
     SEG_MAP_SUFFIX: ClassVar[str] = TRAIN_IDS_SUFFIX
+    OTHER_SEG_MAP_SUFFIX: ClassVar[str | None] = LABEL_IDS_SUFFIX
     DOWNLOAD: ClassVar[str] = (
         "unpack leftImg8bit/ and gtFine/ of "
         "https://www.cityscapes-dataset.com/downloads there"
@@ -63,19 +65,8 @@ class CheckedCityscapesDataset(FolderSegDataset):
     ) -> None:
         names = class_names(num_classes, type(self).__name__)
         options["metainfo"] = {"classes": names, **(options.get("metainfo") or {})}
-        self._either_suffix = options.get("seg_map_suffix") is None
         super().__init__(**options)
 
-    @property
-    def id_map(self) -> str | None:
-        """The format of the label files, by their names."""
-        by_label_ids = self.seg_map_suffix.endswith("labelIds.png")
-        return "cityscapes" if by_label_ids else "train_ids"
-
-    def find_pairs(self) -> Pairs:
-        """List images and labels; see :meth:`FolderSegDataset.find_pairs`."""
-        pairs = super().find_pairs()
-        if self._either_suffix and self.label_dir is not None and not pairs.stems:
-            self.seg_map_suffix = LABEL_IDS_SUFFIX
-            pairs = super().find_pairs()
-        return pairs
+    def id_map_of(self, label: str) -> str:
+        """Return the format of a label file, by its name."""
+        return "cityscapes" if re.search(r"label_?ids?\W", label, re.I) else "train_ids"

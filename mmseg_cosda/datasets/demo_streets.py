@@ -16,6 +16,7 @@ from mmseg_cosda.datasets.demo.street import (
     SPLITS,
     DemoStreet,
 )
+from mmseg_cosda.datasets.demo_files import demo_folder
 from mmseg_cosda.datasets.transforms.demo_street import LoadDemoStreet
 
 SMALLEST = 32
@@ -59,7 +60,7 @@ class DemoStreetsDataset(BaseSegDataset):
         >>> tuple(sample["inputs"].shape)
         (3, 128, 256)
         >>> sample["data_samples"].img_path
-        'source_train_00001.png'
+        'demo-streets://256x128/seed0/gap1.0/source_train_00001.png'
     """
 
     METAINFO = {"classes": DEMO_CLASSES, "palette": [list(rgb) for rgb in DEMO_PALETTE]}
@@ -88,6 +89,7 @@ class DemoStreetsDataset(BaseSegDataset):
         if pipeline is None:
             pipeline = [LoadDemoStreet(), PackSegInputs()]
         super().__init__(
+            data_prefix={"img_path": demo_folder(self.image_size, seed, self.gap)},
             pipeline=list(pipeline),
             metainfo=metainfo,
             indices=indices,
@@ -96,14 +98,14 @@ class DemoStreetsDataset(BaseSegDataset):
         )
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """Return one entry per image; no file is read or named."""
+        """Return one entry per image; its path is one of ``DemoStreetsBackend``."""
         streets = (
             DemoStreet(self.domain, self.split, i, self.image_size, self.seed, self.gap)
             for i in range(self.length)
         )
         return [
             {
-                "img_path": street.name,
+                "img_path": f"{self.data_prefix['img_path']}/{street.name}",
                 "demo_street": street,
                 "label_map": self.label_map,
                 "reduce_zero_label": False,

@@ -10,6 +10,7 @@ import torch
 from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
+from mmseg_cosda.datasets.label_facts import require_label
 from mmseg_cosda.randomness import derive_seed, derived_randomness
 
 DOMAINS = ("source", "target")
@@ -131,6 +132,7 @@ class DomainPairDataset(Dataset[dict[str, Any]]):
         for index, (name, dataset) in enumerate(self.domains.items()):
             with derived_randomness(derive_seed(self.seed, index, position)):
                 sample[name] = dataset[self._order[name][position]]
+        require_label(sample["source"], "train_dataloader.dataset.source")
         return sample
 
     def _check_domains(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from mmseg.registry import DATASETS
@@ -17,6 +17,8 @@ class GTA5Dataset(FolderSegDataset):
 
     ``images/*.png`` and ``labels/*.png`` below ``data_root``; labels are palette
     PNGs whose index is the id, read by ``RawIdsToTrainIds`` without any conversion.
+    A folder prepared for DAFormer-type code is read as it is: its labels as downloaded
+    or, with ``seg_map_suffix="_labelTrainIds.png"``, the converted ones beside them.
     Translated images in a folder of their own:
     ``data_prefix=dict(img_path="images_translated", seg_map_path="labels")`` and
     ``same_size=False``.
@@ -34,7 +36,8 @@ class GTA5Dataset(FolderSegDataset):
         "img_path": "images",
         "seg_map_path": "labels",
     }
-    IMG_SUFFIX: ClassVar[str] = ".png"
+    IMG_SUFFIX: ClassVar[str | Sequence[str]] = ".png"
+    OTHER_SEG_MAP_SUFFIX: ClassVar[str | None] = "_labelTrainIds.png"
     ID_MAP: ClassVar[str | None] = "gta5"
     DOWNLOAD: ClassVar[str] = (
         "unpack images/ and labels/ of "

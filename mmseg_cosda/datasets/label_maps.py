@@ -119,15 +119,19 @@ class IdMap:
         documented: All raw ids that the dataset documents, the ignored ones too.
         reader: ``"index"`` for single-channel and palette PNGs, whose palette
             index is the id; ``"red"`` for multi-channel PNGs, 8 or 16 bits deep,
-            whose red channel holds the id.
+            whose red channel holds the id; ``"color"`` for coloured pictures, whose
+            id is the number 0xRRGGBB.
         closed: Whether an undocumented id is always an error, as in files that
             hold trainIds already.
+        complete: Whether ``documented`` names all that the files hold, and not just
+            what somebody wants of them.
     """
 
     train_ids: Mapping[int, int] = field(repr=False)
     documented: frozenset[int] = field(repr=False)
-    reader: Literal["index", "red"] = "index"
+    reader: Literal["index", "red", "color"] = "index"
     closed: bool = False
+    complete: bool = True
 
 
 _CITYSCAPES_IDS = {
@@ -202,7 +206,7 @@ def lookup_table(
             them; always so where ``id_map.closed``.
 
     Returns:
-        (65536,) uint8, for 8-bit and 16-bit raw ids.
+        (65536,) uint8, for 8-bit and 16-bit raw ids; (16777216,) for colours.
 
     Examples:
         >>> table = lookup_table(ID_MAPS["gta5"])
@@ -210,7 +214,8 @@ def lookup_table(
         (np.uint8(0), np.uint8(18), np.uint8(255))
     """
     rest = UNDOCUMENTED if strict or id_map.closed else IGNORE_INDEX
-    table = np.full(2**16, rest, dtype=np.uint8)
+    size = 2**24 if id_map.reader == "color" else 2**16
+    table = np.full(size, rest, dtype=np.uint8)
     table[list(id_map.documented)] = IGNORE_INDEX
     for raw_id, train_id in id_map.train_ids.items():
         table[raw_id] = (

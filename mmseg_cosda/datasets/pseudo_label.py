@@ -8,14 +8,18 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from mmcv.transforms import LoadAnnotations
+from mmcv.transforms import LoadAnnotations as HostLoadAnnotations
+from mmcv.transforms import Resize as HostResize
 from mmengine.dataset import Compose
 from mmseg.registry import DATASETS
+from PIL import Image
 from torch.utils.data import Dataset
 
+from mmseg_cosda.commands import command
 from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
 from mmseg_cosda.datasets.transforms.check_labels import CheckLabels
 from mmseg_cosda.datasets.transforms.raw_ids import RawIdsToTrainIds
+from mmseg_cosda.datasets.transforms.resize import ResizePIL, resize_pil
 
 CONFIG_KEY = "train_dataloader.dataset.target.pseudo_label_dir"
 
@@ -59,7 +63,7 @@ def pseudo_label_names(dataset: Any) -> list[str]:
         >>> pseudo_label_names(DemoStreetsDataset(domain="target", length=1))
         ['target_train_00000.png']
     """
-    roots = _image_roots(dataset)
+    roots = image_roots(dataset)
     owner: dict[str, str] = {}
     for index in range(len(dataset)):
         image = str(dataset.get_data_info(index)["img_path"])
@@ -74,52 +78,83 @@ def pseudo_label_names(dataset: Any) -> list[str]:
     return list(owner)
 
 
-def _image_roots(dataset: Any) -> list[str]:
-    """Return the image folders of a dataset and of those that it wraps."""
+def image_roots(dataset: Any) -> list[str]:
+    """Return the image folders of a dataset and of those that it wraps.
+
+    Args:
+        dataset: A host dataset, or mmengine's ``ConcatDataset`` and the like.
+    """
     parts = [*getattr(dataset, "datasets", ())]
     if hasattr(dataset, "dataset"):
         parts.append(dataset.dataset)
-    roots = [root for part in parts for root in _image_roots(part)]
+    roots = [root for part in parts for root in image_roots(part)]
     prefix = getattr(dataset, "data_prefix", None) or {}
     if "img_path" in prefix:
         roots.append(str(prefix["img_path"] or ""))
     return roots
 
 
-class _CheckPseudoLabel(CheckLabels):
-    """Refuses a loaded pseudo-label that is no map of trainIds."""
+class _FitPseudoLabel(CheckLabels):
+    """Refuses a pseudo-label that is no map of trainIds; gives it its image's size.
+
+    Pseudo-labels have the network's input size. A crop would cut another part out of
+    them than out of an image of the file's size.
+
+    Args:
+        num_classes: Number of classes.
+        ignore_index: The label of pixels without a pseudo-label.
+        fit: Whether to resize to the image (nearest). False before a transform that
+            resizes both to one size whatever they have, which loses less.
+    """
+
+    def __init__(self, num_classes: int, ignore_index: int, fit: bool) -> None:
+        super().__init__(num_classes, ignore_index)
+        self.fit = fit
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Check the shape and the ids of a sample's pseudo-label."""
-        shape = results["gt_seg_map"].shape
-        if len(shape) != 2:
-            raise ValueError(
-                f"{results['seg_map_path']}: a pseudo-label must be an 8-bit map of "
-                f"trainIds with one channel, but its shape is {shape}; is it a colour "
-                "picture?"
+        """Check a sample's pseudo-label and resize it."""
+        results = super().transform(results)
+        image = results.get("img")
+        if self.fit and image is not None:
+            size = (image.shape[1], image.shape[0])
+            results["gt_seg_map"] = resize_pil(
+                results["gt_seg_map"], size, Image.Resampling.NEAREST
             )
-        return super().transform(results)
+        return results
+
+
+def _resizes_to_one_size(transforms: Sequence[Any]) -> bool:
+    """Return whether image and label get one size before anything else happens."""
+    rest = [t for t in transforms if not isinstance(t, CheckLabels)]
+    if not rest:
+        return False
+    if isinstance(rest[0], HostResize):
+        return not rest[0].keep_ratio and rest[0].scale is not None
+    return isinstance(rest[0], ResizePIL)
 
 
 def _checked_pipeline(
     pipeline: Sequence[Any], num_classes: int, ignore_index: int
 ) -> Compose:
-    """Insert the check of ids behind the transform that loads labels."""
-    check = _CheckPseudoLabel(num_classes, ignore_index)
+    """Insert the check behind the transform that loads labels."""
     transforms: list[Callable[..., Any]] = []
-    for transform in Compose(copy.deepcopy(list(pipeline))).transforms:
+    given = list(Compose(copy.deepcopy(list(pipeline))).transforms)
+    check = None
+    for index, transform in enumerate(given, 1):
         transforms.append(transform)
-        if isinstance(transform, RawIdsToTrainIds):
-            if transform.id_map not in (None, "train_ids"):
-                raise ValueError(
-                    f"id_map={transform.id_map!r} of RawIdsToTrainIds in the pipeline "
-                    "of a PseudoLabelDataset: pseudo-labels hold trainIds already; "
-                    'take dict(type="LoadAnnotations") instead'
-                )
-            transforms.append(check)
-        elif isinstance(transform, LoadAnnotations):
-            transforms.append(check)
-    if check not in transforms:
+        if not isinstance(transform, RawIdsToTrainIds | HostLoadAnnotations):
+            continue
+        id_map = getattr(transform, "id_map", None)
+        if id_map not in (None, "train_ids"):
+            raise ValueError(
+                f"id_map={id_map!r} of {type(transform).__name__} in the pipeline "
+                "of a PseudoLabelDataset: pseudo-labels hold trainIds already; "
+                'take dict(type="LoadAnnotations") instead'
+            )
+        fit = not _resizes_to_one_size(given[index:])
+        check = _FitPseudoLabel(num_classes, ignore_index, fit)
+        transforms.append(check)
+    if check is None:
         raise ValueError(
             "the pipeline of a PseudoLabelDataset never loads the pseudo-labels: "
             'add dict(type="LoadAnnotations") behind the loading of the image'
@@ -135,7 +170,9 @@ class PseudoLabelDataset(Dataset[dict[str, Any]]):
     folder: ``.../train/ulm/x_leftImg8bit.png`` has
     ``pseudo_label_dir/ulm/x_leftImg8bit.png``. It holds trainIds and the ignore
     index, as ``tools/generate_pseudo_labels.py`` writes it. The wrapped dataset's
-    own labels are never read.
+    own labels are never read, and what the pipeline says of their format
+    (``reduce_zero_label``) isn't applied. A pseudo-label of another size than its
+    image is resized to it (nearest) before any other transform.
 
     Args:
         dataset: The dataset or its config.
@@ -212,7 +249,7 @@ class PseudoLabelDataset(Dataset[dict[str, Any]]):
             raise FileNotFoundError(
                 f"{len(missing)} of {len(names)} target images have no pseudo-label "
                 f"in {CONFIG_KEY}={self.pseudo_label_dir!r} (first: {missing[0]}). "
-                "Make them with `python tools/generate_pseudo_labels.py CONFIG "
+                f"Make them with `{command('generate_pseudo_labels')} CONFIG "
                 f"CHECKPOINT --out {self.pseudo_label_dir}`, or point "
                 "pseudo_label_dir to their folder"
             )
@@ -229,7 +266,8 @@ class PseudoLabelDataset(Dataset[dict[str, Any]]):
             label_map=None,
             reduce_zero_label=False,
             seg_fields=[],
-            id_map="train_ids",
+            id_map=None,
+            pseudo_label=True,
         )
         return info
 

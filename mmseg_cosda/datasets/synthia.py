@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from mmseg.registry import DATASETS
@@ -26,7 +26,8 @@ class SYNTHIADataset(FolderSegDataset):
 
     ``RGB/*.png`` and ``GT/LABELS/*.png`` below ``data_root``; labels are 16-bit
     multi-channel PNGs whose red channel is the id, read by ``RawIdsToTrainIds``
-    without any conversion.
+    without any conversion. ``seg_map_suffix="_labelTrainIds.png"`` reads the files that
+    DAFormer-type code has made beside them.
 
     Args:
         num_classes: 16, the classes that SYNTHIA shares with Cityscapes in their
@@ -49,7 +50,8 @@ class SYNTHIADataset(FolderSegDataset):
         "img_path": "RGB",
         "seg_map_path": "GT/LABELS",
     }
-    IMG_SUFFIX: ClassVar[str] = ".png"
+    IMG_SUFFIX: ClassVar[str | Sequence[str]] = ".png"
+    OTHER_SEG_MAP_SUFFIX: ClassVar[str | None] = "_labelTrainIds.png"
     ID_MAP: ClassVar[str | None] = "synthia"
     DOWNLOAD: ClassVar[str] = (
         "unpack RGB/ and GT/ of SYNTHIA-RAND-CITYSCAPES "

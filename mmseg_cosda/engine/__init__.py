@@ -9,6 +9,8 @@ from mmseg_cosda.engine.distributed import UDADistributedDataParallel
 from mmseg_cosda.engine.joint_optim_constructor import JointOptimWrapperConstructor
 from mmseg_cosda.engine.joint_optim_wrapper import JointOptimWrapper
 from mmseg_cosda.engine.match_diagnosis_hook import MatchDiagnosisHook
+from mmseg_cosda.engine.prediction_names_hook import PredictionNamesHook
+from mmseg_cosda.engine.two_view_loop import TwoViewTestLoop, TwoViewValLoop
 
 __all__ = [
     "AlignmentReportHook",
@@ -17,5 +19,8 @@ __all__ = [
     "JointOptimWrapper",
     "JointOptimWrapperConstructor",
     "MatchDiagnosisHook",
+    "PredictionNamesHook",
+    "TwoViewTestLoop",
+    "TwoViewValLoop",
     "UDADistributedDataParallel",
 ]

@@ -15,11 +15,8 @@ from mmengine.registry import HOOKS
 from mmseg.registry import DATASETS
 from torch import Tensor
 
-from mmseg_cosda.models.diagnosis import (
-    match_figures,
-    similarity_between,
-    similarity_within,
-)
+from mmseg_cosda.models.class_similarity import similarity_between, similarity_within
+from mmseg_cosda.models.matching import match_shares
 
 
 @HOOKS.register_module()
@@ -33,8 +30,9 @@ class MatchDiagnosisHook(Hook):
 
     - ``within``: mean cosine similarity of two features of one class, ``between``: of
       features of two classes. Where both rise to 1, the features collapse.
-    - ``<alignment>.<map>/selected``, ``purity``, ``split``, ``pulled`` and
-      ``similarity``: see :func:`mmseg_cosda.models.diagnosis.match_figures`.
+    - ``<alignment>.<map>/selected``, ``match_precision``, ``assignment_accuracy``,
+      ``pulled`` (of the pixels with a ground truth) and ``similarity``: see
+      :func:`mmseg_cosda.models.matching.match_shares`.
 
     Target images are split as in training: by their pseudo-labels, if the training has
     any for them, and the prediction.
@@ -115,8 +113,8 @@ class MatchDiagnosisHook(Hook):
             "within": _with_mean(similarity_within(found.features)),
             "between": _with_mean(between.nanmean(dim=1)),
         }
-        for name, counts in found.matches.items():
-            for key, values in match_figures(counts).items():
+        for name, sums in found.matches.items():
+            for key, values in match_shares(sums, labelled=True).items():
                 tables[f"{name}/{key}"] = values
         classes = [*runner.train_dataloader.dataset.metainfo["classes"], None]
         return {

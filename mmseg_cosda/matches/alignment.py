@@ -9,12 +9,12 @@ from typing import Any
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from mmseg_cosda.config import type_name
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.matches.traced_queue import TracedQueue
 from mmseg_cosda.models.alignments.class_wise_cosine_loss import ClassWiseCosineLoss
-from mmseg_cosda.models.memory import ClassFeatureQueue
+from mmseg_cosda.models.segmentors.parts import with_num_classes
 from mmseg_cosda.models.taps import check_taps
-from mmseg_cosda.pseudo_labels.sources import type_name
 
 
 def cosine_alignment(cfg: Mapping[str, Any], name: str | None = None) -> str:
@@ -63,7 +63,7 @@ def build_alignment(
         cfg: A whole config.
         name: Of the alignment.
         model: The segmentor, for the taps.
-        per_class: At most so many random features per class and image enter the
+        per_class: At most this many random features per class and image enter the
             queues; None for the config's ``enqueue_limit``.
 
     Returns:
@@ -89,13 +89,10 @@ def build_alignment(
     options["use_queue"] = True
     if per_class is not None:
         options["enqueue_limit"] = per_class
-    loss: ClassWiseCosineLoss = MODELS.build(options)
+    loss: ClassWiseCosineLoss = MODELS.build(with_num_classes(options, model))
     check_taps(model, loss.feature_paths, place)
-    for tap, queue in loss.queues.items():
-        assert isinstance(queue, ClassFeatureQueue)  # what the loss has put there
-        loss.queues[tap] = TracedQueue(
-            queue.num_classes, queue.capacity, queue.channels, queue.storage.dtype
-        )
+    for tap in loss.taps:
+        loss.replace_queue(tap, TracedQueue.like(loss.queue(tap)))
     return loss
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from mmseg_cosda.matches.similarity import PixelMatches
+from mmseg_cosda.models.matching import PixelMatches
 
 
 def choose_pixels(
@@ -36,9 +36,9 @@ def choose_pixels(
     Returns:
         Indices in raster order of the map, in the order of choice.
     """
-    pulled = found.selected > 0
+    pulled = found.pulled
     if not pulled.any():
-        pulled = found.pairs > 0
+        pulled = found.pairs[:, 0] > 0
     wrong = torch.zeros_like(pulled)
     if truth is not None:
         wrong = pulled & (truth >= 0) & (truth != labels)

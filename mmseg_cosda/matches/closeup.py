@@ -13,8 +13,8 @@ from torch import Tensor
 
 from mmseg_cosda.matches.choice import choose_pixels, choose_sources
 from mmseg_cosda.matches.geometry import MapGeometry, Patch, UInt8, crop
-from mmseg_cosda.matches.similarity import PixelMatches, rank_sources
 from mmseg_cosda.matches.target import TargetMap
+from mmseg_cosda.models.matching import PixelMatches, rank_sources
 
 Float = npt.NDArray[np.float64]
 
@@ -60,7 +60,7 @@ class TargetPixel:
 
     @property
     def right(self) -> bool | None:
-        """Whether it is pulled towards its true class; None where nobody knows."""
+        """Whether it is pulled towards its true class; None without ground truth."""
         return None if self.truth is None else self.truth == self.label
 
 
@@ -77,7 +77,7 @@ class MatchedImage:
             queue is empty.
         best: The highest similarity of each, (h, w), NaN too.
         pixels: Some of them closely.
-        figures: Of :func:`mmseg_cosda.matches.figures.match_shares`, overall.
+        figures: Of :func:`mmseg_cosda.matches.share_table.share_rows`, overall.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Bank:
         geometries: Of each image's map.
         picture: Returns a source image, (H, W, 3) RGB, by the dataset's index.
         threshold: T_cos.
-        top_k: At most so many pairs of each target pixel count; None for all.
+        top_k: At most this many pairs of each target pixel count; None for all.
     """
 
     queue: Tensor
@@ -146,7 +146,7 @@ def look_closely(
         true = -1 if truth is None else int(truth[index])
         pixels.append(
             TargetPixel(
-                point=target.geometry.centre(index),
+                point=target.geometry.center(index),
                 label=int(target.labels[index]),
                 truth=None if true < 0 else true,
                 share=float(found.share[index]),
@@ -168,7 +168,7 @@ def _matches(
     label = int(target.labels[index])
     block = bank.queue[label, : int(bank.counts[label])]
     similarity, rows = rank_sources(target.rows[index], block)
-    selected = int(found.selected[index])
+    selected = int(found.selected[index].sum())
     if selected:  # what does not pull is not shown beside what does
         similarity, rows = similarity[:selected], rows[:selected]
     origins = bank.origins[label, rows].cpu()
@@ -179,7 +179,7 @@ def _matches(
         matches.append(
             SourceMatch(
                 image=image,
-                point=geometry.centre(row),
+                point=geometry.center(row),
                 similarity=float(similarity[position]),
                 selected=selected > 0,
                 patch=crop(bank.picture(image), geometry, row, side),

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from mmseg_cosda.models.alignments.base import DomainBatch
 from mmseg_cosda.models.segmentors.head_losses import stack_labels
-from mmseg_cosda.models.taps import record_taps
 
 
 @torch.no_grad()
@@ -29,7 +28,8 @@ def see_source(
     preprocessor = getattr(model.data_preprocessor, "source", model.data_preprocessor)
     batch = preprocessor(pseudo_collate([sample]), True)
     labels = stack_labels(batch["data_samples"], "source")
-    return _see(model, batch["inputs"], labels, paths, seed)
+    found: DomainBatch = model.see(batch["inputs"], labels, paths=paths, step_seed=seed)
+    return found
 
 
 @torch.no_grad()
@@ -48,26 +48,9 @@ def see_target(
         pseudo_label: What the image is trained with, (H, W); None for none.
     """
     batch = model.data_preprocessor(pseudo_collate([sample]), False)
-    labels = None
-    if pseudo_label is not None:
-        labels = pseudo_label[None].long().to(batch["inputs"].device)
-    return _see(model, batch["inputs"], labels, paths, 0)
-
-
-def _see(
-    model: Any, inputs: Tensor, labels: Tensor | None, paths: Iterable[str], seed: int
-) -> DomainBatch:
-    with record_taps(model, paths) as features:
-        logits = model.decode_head(model.extract_feat(inputs))
-    return DomainBatch(
-        features=features,
-        logits=logits,
-        labels=labels,
-        image_size=(inputs.shape[-2], inputs.shape[-1]),
-        align_corners=model.align_corners,
-        ignore_index=model.decode_head.ignore_index,
-        step_seed=seed,
-    )
+    labels = None if pseudo_label is None else pseudo_label[None].long()
+    found: DomainBatch = model.see(batch["inputs"], labels, paths=paths)
+    return found
 
 
 def picture_of(sample: dict[str, Any]) -> Any:

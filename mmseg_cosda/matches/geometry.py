@@ -30,14 +30,14 @@ class MapGeometry(NamedTuple):
         border = 2 * self.padding
         return (width + border) / w, (height + border) / h
 
-    def centre(self, index: int) -> tuple[float, float]:
-        """Return (x, y) of a map's pixel in the image, where a pixel's centre is whole.
+    def center(self, index: int) -> tuple[float, float]:
+        """Return (x, y) of a map's pixel in the image, where a pixel's center is whole.
 
         Args:
             index: In raster order.
 
         Examples:
-            >>> MapGeometry((2, 4), (4, 8)).centre(5)
+            >>> MapGeometry((2, 4), (4, 8)).center(5)
             (2.5, 2.5)
         """
         row, column = divmod(index, self.map_size[1])
@@ -58,12 +58,12 @@ class Patch(NamedTuple):
 
     Args:
         picture: (side, side, 3) RGB.
-        centre: (x, y) of the pixel in the crop.
+        center: (x, y) of the pixel in the crop.
         cell: Width and height of the pixel, in pixels of the image.
     """
 
     picture: UInt8
-    centre: tuple[float, float]
+    center: tuple[float, float]
     cell: tuple[float, float]
 
 
@@ -79,12 +79,12 @@ def crop(picture: UInt8, geometry: MapGeometry, index: int, side: int) -> Patch:
     Examples:
         >>> picture = np.arange(4 * 8, dtype=np.uint8).repeat(3).reshape(4, 8, 3)
         >>> patch = crop(picture, MapGeometry((2, 4), (4, 8)), 7, 2)
-        >>> patch.picture[..., 0].tolist(), patch.centre
+        >>> patch.picture[..., 0].tolist(), patch.center
         ([[22, 23], [30, 31]], (0.5, 0.5))
     """
     height, width = picture.shape[:2]
     side = min(side, height, width)
-    x, y = geometry.centre(index)
+    x, y = geometry.center(index)
     left = int(np.clip(round(x - (side - 1) / 2), 0, width - side))
     top = int(np.clip(round(y - (side - 1) / 2), 0, height - side))
     window = picture[top : top + side, left : left + side]

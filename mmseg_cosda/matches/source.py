@@ -123,7 +123,7 @@ def fill_queues(
 
 
 def _each_class_has_features(loss: ClassWiseCosineLoss) -> bool:
-    fills = [loss.report()[f"queue_fill_{name}"] for name in loss.queues]
+    fills = [loss.report()[f"queue_fill_{name}"] for name in loss.taps]
     return bool((torch.stack(fills) > 0).all())
 
 

@@ -10,21 +10,16 @@ import torch
 from mmseg.registry import DATASETS
 from torch import Tensor
 
+from mmseg_cosda.config import target_config, type_name
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.inference.image_names import find_images, image_names, name_suffix
+from mmseg_cosda.inference.images import TargetImages, inference_pipeline
 from mmseg_cosda.matches.geometry import MapGeometry
 from mmseg_cosda.matches.source import map_geometries
 from mmseg_cosda.models.alignments.base import DomainBatch
 from mmseg_cosda.models.alignments.class_wise_cosine_loss import ClassWiseCosineLoss
 from mmseg_cosda.models.alignments.cosine_tap import map_rows, split_target
 from mmseg_cosda.models.functional import confident_predictions, resize_labels
-from mmseg_cosda.pseudo_labels.sources import (
-    TargetImages,
-    inference_pipeline,
-    target_config,
-    type_name,
-)
-from mmseg_cosda.visualization.predictions import image_names, name_suffix
-from mmseg_cosda.visualization.selection import find_images
 
 SPLITS = ("val", "train")
 
@@ -82,7 +77,7 @@ class TargetSet:
         return torch.from_numpy(mmcv.imread(file, "unchanged"))
 
     def choose(self, names: Sequence[str], count: int) -> list[int]:
-        """Return the named images, or so many, spread evenly.
+        """Return the named images, or this many, spread evenly.
 
         Args:
             names: With or without folder and suffix.

@@ -22,8 +22,8 @@ class TracedQueue(ClassFeatureQueue):
 
     Examples:
         >>> queue = TracedQueue(num_classes=2, capacity=2, channels=2)
-        >>> for _ in range(2):  # the second push replaces a row of the first
-        ...     queue.enqueue(torch.eye(3)[:, :2], torch.tensor([1, 255, 1]))
+        >>> for _ in range(2):  # the second push replaces the rows of the first
+        ...     _ = queue.enqueue(torch.eye(3)[:, :2], torch.tensor([1, 255, 1]))
         >>> queue.origins()[1].tolist()
         [[1, 0], [1, 2]]
     """
@@ -38,8 +38,15 @@ class TracedQueue(ClassFeatureQueue):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(num_classes, capacity, channels, dtype)
+        # One more row for what is not kept.
         traces = torch.zeros(num_classes * capacity + 1, 2, dtype=torch.int64)
         self.register_buffer("traces", traces)
+
+    @classmethod
+    def like(cls, queue: ClassFeatureQueue) -> TracedQueue:
+        """Return an empty traced queue of another's sizes and dtype."""
+        dtype = queue.as_tensors()[0].dtype
+        return cls(queue.num_classes, queue.capacity, queue.channels, dtype)
 
     def origins(self) -> Tensor:
         """Return the origin of each feature.
@@ -50,9 +57,17 @@ class TracedQueue(ClassFeatureQueue):
         """
         return self.traces[:-1].view(self.num_classes, self.capacity, 2)
 
-    def _advance(self, labels: Tensor) -> Tensor:
+    @torch.no_grad()
+    def enqueue(
+        self,
+        features: Tensor,
+        labels: Tensor,
+        limit: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Append features as ``ClassFeatureQueue`` does, and note their origins."""
         push = self.pushes.clone()
-        places = super()._advance(labels)
+        places = super().enqueue(features, labels, limit, generator)
         rows = torch.arange(len(labels), device=labels.device)
         traces = torch.stack([push.expand(len(rows)), rows], dim=1)
         self.traces.index_copy_(0, places, traces)

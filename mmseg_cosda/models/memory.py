@@ -35,7 +35,9 @@ class ClassFeatureQueue(nn.Module):
     Examples:
         >>> import torch
         >>> queue = ClassFeatureQueue(num_classes=2, capacity=2, channels=2)
-        >>> queue.enqueue(torch.eye(2) * 3, torch.tensor([1, 255]))
+        >>> places = queue.enqueue(torch.eye(2) * 3, torch.tensor([1, 255]))
+        >>> places.tolist()  # the first of class 1; no place
+        [2, 4]
         >>> features, counts = queue.as_tensors()
         >>> counts.tolist(), features[1, : counts[1]].tolist()
         ([0, 1], [[1.0, 0.0]])
@@ -114,7 +116,7 @@ class ClassFeatureQueue(nn.Module):
         labels: Tensor,
         limit: int | None = None,
         generator: torch.Generator | None = None,
-    ) -> None:
+    ) -> Tensor:
         """Append features to their classes' queues; the oldest make room.
 
         Takes O(N K) time, whatever the queue's size, and on a CPU some MiB of extra
@@ -131,6 +133,10 @@ class ClassFeatureQueue(nn.Module):
             generator: The source of that choice, on the features' device; None for
                 torch's own.
 
+        Returns:
+            The place that each row has taken in the queue seen as C * capacity rows,
+            (N,) int64; C * capacity for the rows that are not kept.
+
         Raises:
             ValueError: If a shape or dtype is wrong or the limit is not positive.
         """
@@ -144,6 +150,7 @@ class ClassFeatureQueue(nn.Module):
                 self._write(slots[rows], take_rows(features, rows))
         else:
             self._write(slots, features)
+        return slots
 
     def _advance(self, labels: Tensor) -> Tensor:
         """Move the heads and return each row's place, the last for those not kept."""
@@ -164,7 +171,7 @@ class ClassFeatureQueue(nn.Module):
         return places
 
     def _write(self, slots: Tensor, features: Tensor) -> None:
-        """Write unit vectors to their places; normalised in at least float32."""
+        """Write unit vectors to their places; normalized in at least float32."""
         wide = torch.promote_types(features.dtype, torch.float32)
         unit = F.normalize(features.to(wide).contiguous(), dim=1)
         self.storage.index_copy_(0, slots, unit.to(self.storage.dtype))

@@ -20,20 +20,19 @@ from mmengine.dataset import pseudo_collate
 from mmengine.utils import ProgressBar
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
 from mmseg_cosda.datasets.pseudo_label import pseudo_label_names
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.inference.confidence import predict_confidence
+from mmseg_cosda.inference.images import TargetImages, load_batches
 from mmseg_cosda.pseudo_labels.histogram import (
     NUM_BINS,
     ConfidenceHistogram,
     bin_centers,
     to_bins,
 )
-from mmseg_cosda.pseudo_labels.prediction import predict_confidence
-from mmseg_cosda.pseudo_labels.settings import Settings
-from mmseg_cosda.pseudo_labels.sources import TargetImages
+from mmseg_cosda.pseudo_labels.options import GenerationOptions
 from mmseg_cosda.pseudo_labels.spool import REPORT, Prediction, Spool, clip_bins
 from mmseg_cosda.pseudo_labels.statistics import PseudoLabelStatistics, kept_from
 
@@ -53,7 +52,7 @@ class PseudoLabelGenerator:
         model: A host ``EncoderDecoder`` in eval mode, on its device.
         images: The target's images through the inference pipeline.
         spool: Of the folder of the pseudo-labels.
-        settings: See :class:`Settings`.
+        options: See :class:`GenerationOptions`.
         workers: Processes that load images.
     """
 
@@ -62,11 +61,11 @@ class PseudoLabelGenerator:
         model: Any,
         images: TargetImages,
         spool: Spool,
-        settings: Settings,
+        options: GenerationOptions,
         workers: int = 2,
     ) -> None:
         self.model, self.images, self.spool = model, images, spool
-        self.settings, self.workers = settings, workers
+        self.options, self.workers = options, workers
         self.classes = list(images.dataset.metainfo["classes"])
         self.names = pseudo_label_names(images.dataset)
         if model.out_channels != len(self.classes):
@@ -85,7 +84,7 @@ class PseudoLabelGenerator:
 
     def batches(self) -> list[list[int]]:
         """Return the images of this process, batch by batch."""
-        size, total = self.settings.batch_size, len(self.images)
+        size, total = self.options.batch_size, len(self.images)
         starts = range(self.rank * size, total, self.world_size * size)
         return [[*range(start, min(start + size, total))] for start in starts]
 
@@ -110,7 +109,8 @@ class PseudoLabelGenerator:
             bar = ProgressBar(sum(map(len, batches)), file=sys.stderr)
         futures: deque[Future[None]] = deque()
         with ThreadPoolExecutor(max_workers=_WRITERS) as pool:
-            for batch, samples in zip(batches, self._load(batches), strict=True):
+            loaded = load_batches(self.images, batches, self.workers)
+            for batch, samples in zip(batches, loaded, strict=True):
                 predicted = self._predict_batch(samples)
                 for index, arguments in zip(batch, predicted, strict=True):
                     futures.append(pool.submit(self._store, index, *arguments))
@@ -123,32 +123,13 @@ class PseudoLabelGenerator:
         if bar:
             print(file=sys.stderr)
 
-    def _load(self, batches: list[list[int]]) -> Iterator[list[dict[str, Any]]]:
-        loader: DataLoader[Any] = DataLoader(
-            self.images,
-            batch_sampler=batches,
-            num_workers=min(self.workers, len(batches)),
-            collate_fn=list,
-            worker_init_fn=_one_thread,
-        )
-        return iter(loader)
-
     def _predict_batch(
         self, samples: list[dict[str, Any]]
     ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-        for sample in samples:
-            if "error" in sample:
-                raise UserError(sample["error"])
-        sizes = {tuple(sample["inputs"].shape[1:]) for sample in samples}
-        if len(sizes) > 1:
-            raise UserError(
-                f"images of the sizes {sorted(sizes)} don't make a batch; take "
-                "--batch-size 1, or resize to one size in the test pipeline"
-            )
         predicted = predict_confidence(self.model, pseudo_collate(samples))
         for sample, (label, confidence) in zip(samples, predicted, strict=True):
             truth = None
-            if self.settings.evaluate:
+            if self.options.evaluate:
                 if "gt_sem_seg" not in sample["data_samples"]:
                     raise UserError(
                         "--evaluate: the test pipeline loads no labels; add "
@@ -161,7 +142,7 @@ class PseudoLabelGenerator:
         self, index: int, label: Tensor, confidence: Tensor, truth: Tensor | None
     ) -> None:
         """Spool an image (in a thread, beside the inference of the next)."""
-        bins = clip_bins(to_bins(confidence), self.settings.cap)
+        bins = clip_bins(to_bins(confidence), self.options.cap)
         true = np.empty(0, np.uint8)
         if truth is not None:
             height, width = label.shape
@@ -176,10 +157,10 @@ class PseudoLabelGenerator:
 
     def write(self) -> dict[str, Any]:
         """Write the pseudo-labels of this process's images; return the figures."""
-        settings = self.settings
-        thresholds = self.histogram.thresholds(settings.quantile, settings.cap)
+        options = self.options
+        thresholds = self.histogram.thresholds(options.quantile, options.cap)
         centers = bin_centers(np.arange(NUM_BINS))
-        lowest = kept_from(thresholds, centers, settings.comparison)
+        lowest = kept_from(thresholds, centers, options.comparison)
         statistics = PseudoLabelStatistics(len(self.classes))
 
         def finish(index: int) -> None:
@@ -196,7 +177,7 @@ class PseudoLabelGenerator:
         _sum_over_processes(statistics.arrays())
         return {
             "images": len(self.images),
-            **asdict(settings),
+            **asdict(options),
             **statistics.summary(self.classes, thresholds, self.histogram.pixels()),
         }
 
@@ -248,7 +229,3 @@ def _png(label: NDArray[np.uint8]) -> bytes:
     done, buffer = cv2.imencode(".png", label)
     assert done
     return buffer.tobytes()
-
-
-def _one_thread(_: int) -> None:
-    cv2.setNumThreads(0)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.files import atomic_write
+from mmseg_cosda.files import atomic_write, inside
 from mmseg_cosda.pseudo_labels.histogram import NUM_BINS
 
 REPORT = "report.json"
@@ -92,8 +92,8 @@ class Spool:
         goes when the spool goes.
         """
         part = self.folder / (name.replace("/", "%") + ".part")
+        final = inside(self.out, name)
         part.write_bytes(content)
-        final = self.out / name
         final.parent.mkdir(parents=True, exist_ok=True)
         os.replace(part, final)
 
@@ -109,8 +109,11 @@ class Spool:
             Whether there is something to do; False where all is there already.
 
         Raises:
-            UserError: If the folder holds something else, or can't be written.
+            UserError: If the folder holds something else, or can't be written, or a
+                name leads out of it.
         """
+        for name in (SPOOL, REPORT, *names):
+            inside(self.out, name)
         try:
             complete = (self.out / REPORT).exists()
             if overwrite and (complete or not self._agrees(manifest)):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from mmseg_cosda.reproduce.evidence_parts import class_lines, feature_lines
 from mmseg_cosda.reproduce.gains import paired_gains
-from mmseg_cosda.reproduce.rows import Row, Setting
+from mmseg_cosda.reproduce.rows import Setting, TableRow
 from mmseg_cosda.reproduce.table import (
     NO_FIGURE,
     Results,
@@ -55,7 +55,7 @@ def gap_closed(
 
 
 def gains_by_baseline(
-    setting: Setting, rows: Sequence[Row], results: Results
+    setting: Setting, rows: Sequence[TableRow], results: Results
 ) -> dict[str, dict[str, list[float]]]:
     """Return what each row gains at the last iteration, seed by seed.
 
@@ -82,7 +82,7 @@ def gains_by_baseline(
     return panels
 
 
-def write_evidence(setting: Setting, rows: Sequence[Row], results: Results) -> str:
+def write_evidence(setting: Setting, rows: Sequence[TableRow], results: Results) -> str:
     """Write all rows of a task with their gains over both baselines.
 
     Args:

@@ -6,19 +6,20 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmseg_cosda.reproduce.rows import Row
+from mmseg_cosda.reproduce.rows import TableRow
 from mmseg_cosda.reproduce.table import NO_FIGURE, Results
+from mmseg_cosda.work_dir import current_name
 
 _FEATURES = {
     "similarity within a class": "diagnosis/within",
     "between classes": "diagnosis/between",
     "pairs selected, %": "selected",
-    "of these right (purity), %": "purity",
-    "target pixels split rightly, %": "split",
+    "match precision, %": "match_precision",
+    "assignment accuracy, %": "assignment_accuracy",
 }
 
 
-def class_lines(rows: Sequence[Row], results: Results) -> list[str]:
+def class_lines(rows: Sequence[TableRow], results: Results) -> list[str]:
     """Write the IoU of each class at the last iteration, mean over the seeds.
 
     Args:
@@ -47,7 +48,7 @@ def class_lines(rows: Sequence[Row], results: Results) -> list[str]:
     return lines
 
 
-def feature_lines(rows: Sequence[Row], results: Results) -> list[str]:
+def feature_lines(rows: Sequence[TableRow], results: Results) -> list[str]:
     """Write what the diagnosis saw at the last iteration, mean over the seeds.
 
     Args:
@@ -80,7 +81,9 @@ def _feature(runs: Sequence[Mapping[str, Any]], name: str) -> str:
         100 * series[-1]
         for run in runs
         for key, series in run.items()
-        if key.count("/") == 2 and key.endswith(f"/{name}") and series[-1] is not None
+        if key.count("/") == 2
+        and current_name(key).endswith(f"/{name}")
+        and series[-1] is not None
     ]
     return _mean(values, ".1f")
 

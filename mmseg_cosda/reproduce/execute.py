@@ -14,13 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.reproduce.collect import (
-    last_checkpoint,
-    missing_evaluation,
-    read_curve,
-)
 from mmseg_cosda.reproduce.plan import Plan, Run, read_options
 from mmseg_cosda.reproduce.results import read_result, write_result
+from mmseg_cosda.work_dir import last_checkpoint, missing_evaluation, read_curve
 
 Say = Callable[[str], None]
 LOG = "reproduce.log"
@@ -112,16 +108,16 @@ def train(plan: Plan, run: Run, lock: int) -> dict[str, Any]:
     loop = read_options(plan.config(run), plan.train_options(run)).train_cfg
     length, interval = int(loop.max_iters), int(loop.val_interval)
 
-    def make_up_evaluation() -> None:
+    def rerun_lost_evaluation() -> None:
         step = missing_evaluation(folder, read_curve(folder), interval, length)
         if step is not None:
             shutil.rmtree(folder / f"evaluated/iter_{step}", ignore_errors=True)
             call(plan.evaluate_command(run, step), folder / LOG, lock)
 
-    make_up_evaluation()
+    rerun_lost_evaluation()
     if last_checkpoint(folder) != length:
         call(plan.train_command(run), folder / LOG, lock)
-        make_up_evaluation()
+        rerun_lost_evaluation()
     if length not in read_curve(folder):
         raise UserError(
             f"{folder} holds no evaluation of iteration {length}, the last: its "
@@ -136,7 +132,7 @@ def make_labels(plan: Plan, run: Run) -> bool:
 
     Args:
         plan: Where everything is.
-        run: Any run whose maker is trained.
+        run: Any run whose teacher is trained.
 
     Returns:
         Whether the run can start; False while another process makes them.
@@ -144,15 +140,15 @@ def make_labels(plan: Plan, run: Run) -> bool:
     Raises:
         CommandError: If the generation fails.
     """
-    maker, folder = plan.producer_of(run), plan.label_dir(run)
-    if maker is None or folder is None or (folder / "report.json").is_file():
+    teacher, folder = plan.teacher_of(run), plan.label_dir(run)
+    if teacher is None or folder is None or (folder / "report.json").is_file():
         return True
     with locked(folder.parent / f".{folder.name}.state") as lock:
         if lock is None:
             return False
         if not (folder / "report.json").is_file():
-            cfg = read_options(plan.config(maker), plan.own_options(maker))
-            command = plan.label_command(maker, folder, int(cfg.train_cfg.max_iters))
+            cfg = read_options(plan.config(teacher), plan.own_options(teacher))
+            command = plan.label_command(teacher, folder, int(cfg.train_cfg.max_iters))
             call(command, folder.parent / f"{folder.name}.log", lock)
     return True
 
@@ -165,7 +161,7 @@ def execute(plan: Plan, runs: Sequence[Run], say: Say) -> dict[Run, str]:
 
     Args:
         plan: Where everything is.
-        runs: The runs, those that make pseudo-labels first.
+        runs: The runs, those of teachers first.
         say: Takes one line per event.
 
     Returns:
@@ -200,12 +196,12 @@ def _attempt(
     if result is not None:
         say(f"{place}: {describe(result)}, done before")
         return "done"
-    maker = plan.producer_of(run)
-    if maker in failed:
-        failed[run] = f"needs {maker}, which failed"
+    teacher = plan.teacher_of(run)
+    if teacher in failed:
+        failed[run] = f"needs {teacher}, which failed"
         say(f"{place}: {failed[run]}")
         return failed[run]
-    if maker is not None and read_result(plan, maker) is None:
+    if teacher is not None and read_result(plan, teacher) is None:
         return None
     with locked(plan.work_dir(run)) as lock:
         if lock is None or not make_labels(plan, run):

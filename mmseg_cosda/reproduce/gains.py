@@ -51,7 +51,7 @@ def half_width(gains: Sequence[float]) -> float:
 
 
 def beyond_noise(gains: Sequence[float]) -> bool:
-    """Tell whether the mean of paired differences is not zero, at 95 %.
+    """Return whether the mean of paired differences is not zero, at 95 %.
 
     Args:
         gains: One per seed.

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mmseg_cosda.reproduce.gains import beyond_noise, half_width
-from mmseg_cosda.visualization.files import COLOURS, PAGE
+from mmseg_cosda.visualization.files import COLORS, PAGE
 
-UP, DOWN, NOISE = COLOURS[2], COLOURS[1], "0.45"
+UP, DOWN, NOISE = COLORS[2], COLORS[1], "0.45"
 
 
 def draw_gains(
@@ -27,7 +27,7 @@ def draw_gains(
 
     Returns:
         The figure: dots are seeds, the bar is the 95 % interval of their mean, in
-        colour where zero is outside of it.
+        color where zero is outside of it.
     """
     filled = {
         title: {name: gains for name, gains in rows.items() if gains}
@@ -67,19 +67,19 @@ def _draw_panel(ax: Axes, title: str, rows: Mapping[str, Sequence[float]]) -> No
     ax.axvline(0.0, color="0.7", linewidth=0.8, zorder=0)
     for place, gains in enumerate(rows.values()):
         mean = statistics.fmean(gains)
-        colour = (UP if mean > 0 else DOWN) if beyond_noise(gains) else NOISE
+        color = (UP if mean > 0 else DOWN) if beyond_noise(gains) else NOISE
         error = half_width(gains) if len(gains) > 1 else 0.0
         ax.errorbar(
             mean,
             place,
             xerr=error or None,
             fmt="|",
-            color=colour,
+            color=color,
             markersize=9,
             markeredgewidth=1.6,
             linewidth=1.2,
         )
-        ax.plot(gains, [place] * len(gains), "o", color=colour, mfc="white", ms=3.2)
+        ax.plot(gains, [place] * len(gains), "o", color=color, mfc="white", ms=3.2)
     ax.set_yticks(range(len(rows)), list(rows), fontsize=7)
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.tick_params(axis="x", labelsize=7)

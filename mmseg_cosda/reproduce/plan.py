@@ -12,12 +12,13 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mmseg_cosda.commands import command
+from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.launch import ConfigOption
-from mmseg_cosda.reproduce.rows import ROWS, Row, Setting
+from mmseg_cosda.reproduce.rows import ROWS, Setting, TableRow
 
 LABEL_KEY = "train_dataloader.dataset.target.pseudo_label_dir"
-PRODUCERS = {
+TEACHERS = {
     "deeplabv2_gta2cs": "advent-no-pl",
     "deeplabv2_synthia2cs": "advent-no-pl",
     "fcn8s_gta2cs": "adversarial-no-pl",
@@ -27,16 +28,16 @@ PRODUCERS = {
 is adversarial; source-only's on the small tasks."""
 
 
-def producer_name(setting: Setting) -> str:
+def teacher_name(setting: Setting) -> str:
     """Return the row whose model makes a setting's pseudo-labels by default."""
-    return PRODUCERS.get(f"{setting.net}_{setting.task}", "source-only")
+    return TEACHERS.get(f"{setting.net}_{setting.task}", "source-only")
 
 
 @dataclass(frozen=True)
 class Run:
     """A row trained with a seed."""
 
-    row: Row
+    row: TableRow
     seed: int
 
     def __str__(self) -> str:
@@ -50,32 +51,32 @@ class Plan:
     Args:
         setting: Task and network.
         configs: The folder ``configs/``.
-        tools: The folder ``tools/``.
+        tools: The folder ``tools/``; None for ``python -m mmseg_cosda NAME``.
         work_root: Folder of the trainings.
         result_root: Folder of the results.
         options: ``key=value`` config values for every run; those of an alignment
             (``model.alignments.cosine.loss_weight=1``) for the rows that have it.
-        producer: Row whose model, after its last iteration, makes the pseudo-labels.
-        producer_seed: Its seed; None for the seed of the run that uses them.
+        teacher: Row whose model, after its last iteration, makes the pseudo-labels.
+        teacher_seed: Its seed; None for the seed of the run that uses them.
         pseudo_labels: A folder of finished pseudo-labels instead.
     """
 
     setting: Setting
     configs: Path
-    tools: Path
+    tools: Path | None
     work_root: Path
     result_root: Path
     options: tuple[str, ...] = ()
-    producer: str = "source-only"
-    producer_seed: int | None = 0
+    teacher: str = "source-only"
+    teacher_seed: int | None = 0
     pseudo_labels: Path | None = None
 
     def __post_init__(self) -> None:
-        row = ROWS.get(self.producer)
+        row = ROWS.get(self.teacher)
         if row is None or row.pseudo_labels:
             free = [name for name, row in ROWS.items() if not row.pseudo_labels]
             raise UserError(
-                f"--pseudo-labels-from {self.producer}: choose a row that needs none "
+                f"--pseudo-labels-from {self.teacher}: choose a row that needs none "
                 f"itself, one of {', '.join(free)}"
             )
         if self.pseudo_labels is not None and not self.pseudo_labels.is_dir():
@@ -94,35 +95,41 @@ class Plan:
         folder = self.result_root / self.setting.name
         return folder / f"{run.row.name}_seed{run.seed}.json"
 
-    def producer_of(self, run: Run) -> Run | None:
+    def teacher_of(self, run: Run) -> Run | None:
         """Return the run whose pseudo-labels a run trains on, None for none."""
         if not run.row.pseudo_labels or self.pseudo_labels is not None:
             return None
-        seed = run.seed if self.producer_seed is None else self.producer_seed
-        return Run(ROWS[self.producer], seed)
+        seed = run.seed if self.teacher_seed is None else self.teacher_seed
+        return Run(ROWS[self.teacher], seed)
 
     def label_dir(self, run: Run) -> Path | None:
         """Return the folder of a run's pseudo-labels, None if it needs none."""
         if not run.row.pseudo_labels:
             return None
-        maker = self.producer_of(run)
-        if maker is None:
+        teacher = self.teacher_of(run)
+        if teacher is None:
             return self.pseudo_labels
-        name = f"{maker.row.name}_seed{maker.seed}"
+        name = f"{teacher.row.name}_seed{teacher.seed}"
         return self.work_root / self.setting.name / "pseudo_labels" / name
 
     def own_options(self, run: Run) -> list[str]:
         """Return what the run changes in its config, without the folders."""
-        own = [f"{key}={value}" for key, value in run.row.options.items()]
         names = alignment_names(self.config(run))
         shared = [text for text in self.options if _concerns(text, names)]
-        return [f"randomness.seed={run.seed}", *shared, *own]
+        task = [f"{key}={value}" for key, value in self.setting.options.items()]
+        seed = f"randomness.seed={run.seed}"
+        return [seed, *task, *shared, *self.row_options(run)]
+
+    def row_options(self, run: Run) -> list[str]:
+        """Return those of a run's options that are its row's."""
+        values = run.row.values(self.setting)
+        return [f"{key}={value}" for key, value in values.items()]
 
     def labels_of(self, run: Run) -> str | None:
         """Say whose pseudo-labels a run trains on, None for none."""
-        maker, folder = self.producer_of(run), self.label_dir(run)
-        if maker is not None:
-            return str(maker)
+        teacher, folder = self.teacher_of(run), self.label_dir(run)
+        if teacher is not None:
+            return str(teacher)
         return folder.name if folder is not None else None
 
     def train_options(self, run: Run) -> list[str]:
@@ -136,7 +143,7 @@ class Plan:
     def train_command(self, run: Run) -> list[str]:
         """Return the command that trains a run, or goes on with it."""
         return [
-            *self._tool("train.py"),
+            *self._tool("train"),
             str(self.config(run)),
             *("--work-dir", str(self.work_dir(run)), "--resume"),
             *("--cfg-options", *self.train_options(run)),
@@ -146,20 +153,23 @@ class Plan:
         """Return the command that evaluates a run's checkpoint of a step."""
         folder = self.work_dir(run)
         return [
-            *self._tool("test.py"),
+            *self._tool("test"),
             *(str(self.config(run)), str(folder / f"iter_{step}.pth")),
             *("--work-dir", str(folder / f"evaluated/iter_{step}")),
             *("--cfg-options", *self.train_options(run)),
         ]
 
-    def label_command(self, maker: Run, folder: Path, step: int) -> list[str]:
+    def label_command(self, teacher: Run, folder: Path, step: int) -> list[str]:
         """Return the command that makes pseudo-labels with a run's last model."""
         command = [
-            *self._tool("generate_pseudo_labels.py"),
-            *(str(self.config(maker)), str(self.work_dir(maker) / f"iter_{step}.pth")),
+            *self._tool("generate_pseudo_labels"),
+            *(
+                str(self.config(teacher)),
+                str(self.work_dir(teacher) / f"iter_{step}.pth"),
+            ),
             *("--out", str(folder)),
         ]
-        options = self.own_options(maker)
+        options = self.own_options(teacher)
         return [*command, "--cfg-options", *options]
 
     def shown_command(self, run: Run) -> str:
@@ -168,12 +178,12 @@ class Plan:
         options = self.own_options(run)
         if run.row.pseudo_labels:
             options.append(f"{LABEL_KEY}=DIR")
-        return shlex.join(
-            ["python", "tools/train.py", config, "--cfg-options", *options]
-        )
+        return f"{command('train')} {shlex.join([config, '--cfg-options', *options])}"
 
     def _tool(self, name: str) -> list[str]:
-        return [sys.executable, str(self.tools / name)]
+        if self.tools is None:
+            return [sys.executable, "-m", "mmseg_cosda", name]
+        return [sys.executable, str(self.tools / f"{name}.py")]
 
 
 @functools.cache
@@ -183,12 +193,12 @@ def alignment_names(path: Path) -> frozenset[str]:
 
 
 def _concerns(option: str, alignments: frozenset[str]) -> bool:
-    """Tell whether an option is about something that a config with these has."""
+    """Return whether an option is about something that a config with these has."""
     keys = option.partition("=")[0].split(".")
     return keys[:2] != ["model", "alignments"] or keys[2] in alignments
 
 
-def with_producers(plan: Plan, runs: Sequence[Run]) -> list[Run]:
+def with_teachers(plan: Plan, runs: Sequence[Run]) -> list[Run]:
     """Put the runs that make pseudo-labels before those that still need them.
 
     Args:
@@ -196,11 +206,11 @@ def with_producers(plan: Plan, runs: Sequence[Run]) -> list[Run]:
         runs: The runs of a table, perhaps with repeats.
 
     Returns:
-        Every run once, makers first; no maker for the sake of runs that have a result.
+        Every run once, teachers first; none is trained for runs that have a result.
     """
     missing = [run for run in runs if not plan.result(run).is_file()]
-    makers = [maker for run in missing if (maker := plan.producer_of(run))]
-    return list(dict.fromkeys([*makers, *runs]))
+    teachers = [teacher for run in missing if (teacher := plan.teacher_of(run))]
+    return list(dict.fromkeys([*teachers, *runs]))
 
 
 def read_options(path: Path, options: Sequence[str]) -> Config:
@@ -213,16 +223,7 @@ def read_options(path: Path, options: Sequence[str]) -> Config:
     Raises:
         UserError: If the config or an option can't be read.
     """
-    parser = argparse.ArgumentParser(prog="reproduce.py")
+    parser = argparse.ArgumentParser(prog=command("reproduce"))
     parser.add_argument("--cfg-options", nargs="*", action=ConfigOption)
     changes = parser.parse_args(["--cfg-options", *options]).cfg_options
-    if not path.is_file():
-        raise UserError(f"config {path} does not exist")
-    cfg = Config.fromfile(path)
-    try:
-        cfg.merge_from_dict(changes)
-    except (KeyError, TypeError, AssertionError) as error:
-        raise UserError(
-            f"--cfg-options {' '.join(options)} don't fit {path}: {error}"
-        ) from error
-    return cfg
+    return read_config(path, changes)

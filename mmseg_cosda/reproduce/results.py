@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,15 @@ import torch
 
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.files import atomic_write
-from mmseg_cosda.reproduce.collect import (
+from mmseg_cosda.reproduce.plan import Plan, Run
+from mmseg_cosda.version import __version__
+from mmseg_cosda.work_dir import (
+    CLASS_PREFIX,
+    Curve,
     read_curve,
     read_diagnosis,
     read_training,
-    summarise,
 )
-from mmseg_cosda.reproduce.plan import Plan, Run
 
 
 def make_result(plan: Plan, run: Run) -> dict[str, Any]:
@@ -51,14 +55,69 @@ def make_result(plan: Plan, run: Run) -> dict[str, Any]:
         "options": plan.own_options(run),
         "pseudo_labels": plan.labels_of(run),
         "command": plan.shown_command(run),
-        "commit": commit(plan.tools),
+        "commit": commit(plan.tools) if plan.tools else f"version {__version__}",
         "hardware": hardware(),
         "seconds_per_iteration": sum(seconds) / len(seconds) if seconds else None,
         "metric": plan.setting.metric,
-        **summarise(curve, plan.setting.metric),
+        **summarize(curve, plan.setting.metric),
         "training": training,
         "diagnosis": read_diagnosis(folder),
     }
+
+
+def summarize(curve: Curve, metric: str) -> dict[str, Any]:
+    """Return the last and the best evaluation, and the curve.
+
+    Args:
+        curve: Metrics by iteration.
+        metric: What the best is chosen by, such as "mIoU13".
+
+    Returns:
+        ``last`` and ``best`` with ``step``, the mean metrics and ``per_class``,
+        ``curve`` with one list per mean metric, and ``curve_per_class`` with one list
+        of IoU per class, over the same steps. NaN becomes None: JSON has none.
+
+    Examples:
+        >>> curve = {10: {"mIoU": 3.0, "IoU.car": 6.0}, 20: {"mIoU": 2.0}}
+        >>> summarize(curve, "mIoU")["best"]
+        {'step': 10, 'mIoU': 3.0, 'per_class': {'car': 6.0}}
+    """
+    steps = list(curve)
+    best = max(steps, key=lambda step: _rank(curve[step].get(metric)))
+    means = [key for key in curve[steps[-1]] if not key.startswith(CLASS_PREFIX)]
+    means = [key for key in means if key != "time"]
+    classes = [key for key in curve[steps[-1]] if key.startswith(CLASS_PREFIX)]
+
+    def column(key: str) -> list[float | None]:
+        return [_clean(curve[step].get(key)) for step in steps]
+
+    return {
+        "last": _evaluation(curve, steps[-1], means),
+        "best": _evaluation(curve, best, means),
+        "curve": {"step": steps, **{key: column(key) for key in means}},
+        "curve_per_class": {
+            key.removeprefix(CLASS_PREFIX): column(key) for key in classes
+        },
+    }
+
+
+def _evaluation(curve: Curve, step: int, means: Sequence[str]) -> dict[str, Any]:
+    metrics = curve[step]
+    classes = {
+        key.removeprefix(CLASS_PREFIX): _clean(value)
+        for key, value in metrics.items()
+        if key.startswith(CLASS_PREFIX)
+    }
+    chosen = {key: _clean(metrics.get(key)) for key in means}
+    return {"step": step, **chosen, "per_class": classes}
+
+
+def _clean(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else value
+
+
+def _rank(value: float | None) -> float:
+    return -math.inf if value is None or math.isnan(value) else value
 
 
 def write_result(plan: Plan, run: Run) -> dict[str, Any]:
@@ -91,6 +150,13 @@ def read_result(plan: Plan, run: Run) -> dict[str, Any] | None:
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is no result of this tool: remove it") from error
     wanted = (plan.own_options(run), plan.labels_of(run))
+    if result.get("config") != run.row.config(plan.setting):
+        # The row once had a config of its own, which held what are its options now.
+        own = plan.row_options(run)
+        found, wanted = (
+            ([text for text in options if text not in own], labels)
+            for options, labels in (found, wanted)
+        )
     for name, old, new in zip(("options", "pseudo-labels"), found, wanted, strict=True):
         if old != new:
             raise UserError(

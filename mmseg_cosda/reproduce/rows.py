@@ -12,6 +12,13 @@ TASKS = ("gta2cs", "synthia2cs", "demo", "torcs2camvid")
 SMALL = ("demo", "torcs2camvid")
 NETS = ("deeplabv2", "fcn8s")
 COSINE = "model.alignments.cosine"
+SOURCE = "train_dataloader.dataset.source"
+TRANSLATED: Mapping[str, Any] = {
+    f"{SOURCE}.data_prefix.img_path": "images_translated",
+    f"{SOURCE}.same_size": False,
+}
+"""Config values that read the translated source images, which have another size,
+beside the original labels."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,12 @@ class Setting:
     @property
     def stem(self) -> str:
         """The part of config names that all rows share."""
-        return f"{self.net}_{self.task}" + "_translated" * self.translated
+        return f"{self.net}_{self.task}"
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Config values of all rows, by dotted key."""
+        return TRANSLATED if self.translated else {}
 
     @property
     def name(self) -> str:
@@ -71,7 +83,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One line of a table.
 
     Args:
@@ -81,6 +93,7 @@ class Row:
         suffix: End of its config's name.
         pseudo_labels: Whether it trains on pseudo-labels.
         options: Config values beside the config, by dotted key.
+        by_task: Those that name a task's data, by task.
     """
 
     name: str
@@ -89,13 +102,17 @@ class Row:
     suffix: str = ""
     pseudo_labels: bool = False
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    by_task: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
 
     def config(self, setting: Setting) -> str:
         """Return its config, relative to ``configs/``."""
         return f"{self.folder}/{setting.stem}{self.suffix}.py"
 
+    def values(self, setting: Setting) -> Mapping[str, Any]:
+        """Return what it changes in its config, by dotted key."""
+        return {**self.options, **self.by_task.get(setting.task, {})}
 
-_ABLATIONS = "cosda/ablations"
+
 VARIANTS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
     ("sum", "sum over the selected pairs, same weight", {"reduction": "sum"}),
     (
@@ -128,40 +145,54 @@ VARIANTS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
 )
 """Departures from the literal loss: a row's name, its title, options of
 ``ClassWiseCosineLoss``."""
-ROWS: Mapping[str, Row] = {
+ROWS: Mapping[str, TableRow] = {
     row.name: row
     for row in (
-        Row("source-only", "source only", "source_only"),
-        Row("target-bn", "source only, target in BN", "source_only", "_target-bn"),
-        Row(
+        TableRow("source-only", "source only", "source_only"),
+        TableRow("target-bn", "source only, target in BN", "source_only", "_target-bn"),
+        TableRow(
             "target-supervised",
             "supervised on the target",
             "source_only",
-            "_target-supervised",
+            by_task={
+                "demo": {f"{SOURCE}.domain": "target"},
+                "torcs2camvid": {
+                    f"{SOURCE}.data_prefix.img_path": "target/train/images",
+                    f"{SOURCE}.data_prefix.seg_map_path": "target/train/labels",
+                },
+            },
         ),
-        Row("adversarial-no-pl", "Adversarial", "adversarial", "_no-pl"),
-        Row("advent-no-pl", "AdvEnt", "adversarial", "_advent_no-pl"),
-        Row("cosine-no-pl", "Ours-(11)", "cosda", "_no-pl"),
-        Row("cosine", "Ours (eq. 12)", "cosda", "", True),
-        Row("no-queue", "w/o Dictionary", _ABLATIONS, "_no-queue", True),
-        Row(
+        TableRow("adversarial-no-pl", "Adversarial", "adversarial", "_no-pl"),
+        TableRow("advent-no-pl", "AdvEnt", "adversarial", "_advent_no-pl"),
+        TableRow("cosine-no-pl", "Ours-(11)", "cosda", "_no-pl"),
+        TableRow("cosine", "Ours (eq. 12)", "cosda", "", True),
+        TableRow(
+            "no-queue",
+            "w/o Dictionary",
+            "cosda",
+            "",
+            True,
+            {f"{COSINE}.use_queue": False},
+        ),
+        TableRow(
             "no-class-split",
             "w/o Class-wise Split",
-            _ABLATIONS,
-            "_no-class-split",
+            "cosda",
+            "",
             True,
+            {f"{COSINE}.class_wise": False},
         ),
-        Row(
+        TableRow(
             "with-adversarial",
             "with Adversarial",
-            _ABLATIONS,
+            "cosda/ablations",
             "_with-adversarial",
             True,
         ),
-        Row("only-ssl", "only SSL", "self_training", "", True),
-        Row("ssl-adversarial", "SSL with Adversarial", "adversarial", "", True),
+        TableRow("only-ssl", "only SSL", "self_training", "", True),
+        TableRow("ssl-adversarial", "SSL with Adversarial", "adversarial", "", True),
         *(
-            Row(
+            TableRow(
                 name + ("" if labels else "-no-pl"),
                 title + ("" if labels else ", eq. 11"),
                 "cosda",
@@ -172,15 +203,15 @@ ROWS: Mapping[str, Row] = {
             for labels in (True, False)
             for name, title, options in VARIANTS
         ),
-        Row(
+        TableRow(
             "no-class-split-strong",
             "w/o Class-wise Split, ten times the weight",
-            _ABLATIONS,
-            "_no-class-split",
+            "cosda",
+            "",
             True,
-            {f"{COSINE}.loss_weight": 1.0},
+            {f"{COSINE}.class_wise": False, f"{COSINE}.loss_weight": 1.0},
         ),
-        Row(
+        TableRow(
             "no-target-split",
             "w/o split of the target alone",
             "cosda",
@@ -188,7 +219,7 @@ ROWS: Mapping[str, Row] = {
             True,
             {f"{COSINE}.split_target": False},
         ),
-        Row(
+        TableRow(
             "no-target-split-no-pl",
             "w/o split of the target alone, eq. 11",
             "cosda",
@@ -196,7 +227,7 @@ ROWS: Mapping[str, Row] = {
             False,
             {f"{COSINE}.split_target": False},
         ),
-        Row(
+        TableRow(
             "no-queue-no-pl",
             "w/o Dictionary, eq. 11",
             "cosda",
@@ -204,7 +235,7 @@ ROWS: Mapping[str, Row] = {
             False,
             {f"{COSINE}.use_queue": False},
         ),
-        Row(
+        TableRow(
             "no-class-split-no-pl",
             "w/o Class-wise Split, eq. 11",
             "cosda",

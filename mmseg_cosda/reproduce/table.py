@@ -8,7 +8,7 @@ from typing import Any
 
 from mmseg_cosda.reproduce.gains import beyond_noise, paired_gains, standard_error
 from mmseg_cosda.reproduce.paper import FIGURES, HYPER_PARAMETERS, per_class
-from mmseg_cosda.reproduce.rows import Row, Setting
+from mmseg_cosda.reproduce.rows import Setting, TableRow
 
 Results = Mapping[str, Mapping[int, Mapping[str, Any]]]
 """By row name, then by seed: what the result files hold."""
@@ -75,7 +75,11 @@ def column(results: Results, row: str, which: str, metric: str) -> dict[int, flo
 
 
 def write_table(
-    table: str, setting: Setting, rows: Sequence[Row], results: Results, baseline: str
+    table: str,
+    setting: Setting,
+    rows: Sequence[TableRow],
+    results: Results,
+    baseline: str,
 ) -> str:
     """Write one of the paper's tables with our figures.
 
@@ -140,7 +144,7 @@ def _caption(setting: Setting, seeds: int) -> str:
     return text
 
 
-def _class_lines(setting: Setting, row: Row, results: Results) -> list[str]:
+def _class_lines(setting: Setting, row: TableRow, results: Results) -> list[str]:
     """Write the IoU of each class, of the paper and ours at the best snapshot."""
     paper = per_class(setting.net, setting.task)
     runs = [
@@ -171,7 +175,8 @@ def settings_table(cosines: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
         "|---|---|---|---|---|",
     ]
     for (net, task), cosine in cosines.items():
-        threshold = next(iter(cosine["taps"].values()))["threshold"]
+        taps = (tap for tap in cosine["taps"].values() if tap is not None)
+        threshold = next(taps)["threshold"]
         ours = (threshold, cosine["queue_size"], cosine["loss_weight"])
         paper = HYPER_PARAMETERS.get((net, task), (NO_FIGURE,) * 3)
         pairs = (f"{mine:g} ({its})" for mine, its in zip(ours, paper, strict=True))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.reproduce.rows import COSINE, ROWS, SMALL, VARIANTS, Row, Setting
+from mmseg_cosda.reproduce.rows import COSINE, ROWS, SMALL, VARIANTS, Setting, TableRow
 
 TABLES: Mapping[str, tuple[str, ...]] = {
     "1": ("adversarial-no-pl", "cosine-no-pl"),
@@ -53,7 +53,7 @@ OFFSETS = (-0.1, -0.05, 0.05, 0.1)
 FACTORS = (0.4, 0.6, 0.8, 1.2)
 
 
-def sweep_rows(cosine: Mapping[str, Any]) -> list[Row]:
+def sweep_rows(cosine: Mapping[str, Any]) -> list[TableRow]:
     """Return Table 6's sweeps around a config's own threshold and queue size.
 
     Args:
@@ -68,26 +68,27 @@ def sweep_rows(cosine: Mapping[str, Any]) -> list[Row]:
         >>> [row.name for row in sweep_rows(dict(taps=taps, queue_size=2500))][2:6]
         ['threshold-0.65', 'threshold-0.7', 'queue-1000', 'queue-1500']
     """
-    thresholds = {name: tap["threshold"] for name, tap in cosine["taps"].items()}
+    taps = {name: tap for name, tap in cosine["taps"].items() if tap is not None}
+    thresholds = {name: tap["threshold"] for name, tap in taps.items()}
     rows = []
     for offset in OFFSETS:
         moved = {name: round(old + offset, 4) for name, old in thresholds.items()}
         first = next(iter(moved.values()))
         options = {f"{COSINE}.taps.{k}.threshold": v for k, v in moved.items()}
         title = f"T_cos {first:g}"
-        rows.append(Row(f"threshold-{first:g}", title, "cosda", "", True, options))
+        rows.append(TableRow(f"threshold-{first:g}", title, "cosda", "", True, options))
     for factor in FACTORS:
         size = round(cosine["queue_size"] * factor)
         options = {f"{COSINE}.queue_size": size}
         rows.append(
-            Row(f"queue-{size}", f"dict-size {size}", "cosda", "", True, options)
+            TableRow(f"queue-{size}", f"dict-size {size}", "cosda", "", True, options)
         )
     return rows
 
 
 def table_rows(
     table: str, setting: Setting, cosine: Mapping[str, Any], only: Sequence[str] = ()
-) -> list[Row]:
+) -> list[TableRow]:
     """Return the rows of a table for a task and a network.
 
     Args:
@@ -115,7 +116,7 @@ def table_rows(
         rows = list(dict.fromkeys(every))
         if setting.task in SMALL:  # no live BatchNorm: the control is source-only
             rows = [row for row in rows if row.name != "target-bn"]
-    if setting.task not in SMALL:  # no such configs
+    if setting.task not in SMALL:  # nothing says what to read there
         rows = [row for row in rows if row.name != "target-supervised"]
     if table == "6":
         rows += sweep_rows(cosine)

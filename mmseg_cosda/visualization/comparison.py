@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmseg_cosda.visualization.predictions import LabelMaps
+from mmseg_cosda.inference.predicted_maps import LabelMaps
 from mmseg_cosda.visualization.selection import Score, difference, largest, score
 
 CRITERIA = ("difference", "improvement")

@@ -12,7 +12,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
 from mmseg_cosda.visualization.bands import Band
-from mmseg_cosda.visualization.files import COLOURS, COLUMN, PAGE
+from mmseg_cosda.visualization.files import COLORS, COLUMN, PAGE
 
 LINES = ("-", "--", ":")
 MARKERS = "os^Dv<>"
@@ -29,7 +29,14 @@ UNITS = {
     "memory": "memory (MiB)",
     "grad_norm": "gradient norm",
 }
-SHARES = ("selected", "queue_fill", "coverage", "purity", "split", "pulled")
+SHARES = (
+    "selected",
+    "queue_fill",
+    "coverage",
+    "match_precision",
+    "assignment_accuracy",
+    "pulled",
+)
 SIMILARITIES = ("similarity", "within", "between")
 
 
@@ -62,7 +69,7 @@ def draw_curves(
     """Draw one panel, or small multiples.
 
     Args:
-        panels: Title -> the bands; a label has one colour, marker and line style in
+        panels: Title -> the bands; a label has one color, marker and line style in
             all panels.
         ylabel: Label of the y axis, with its unit.
         width: Of the figure, inches; default: a paper's column for one panel, both
@@ -101,11 +108,11 @@ def draw_curves(
 
 
 def _draw_band(axis: Axes, band: Band, index: int, shift: float) -> None:
-    colour = COLOURS[index % len(COLOURS)]
+    color = COLORS[index % len(COLORS)]
     style: dict[str, Any] = {
         "label": band.label + (f" (n = {band.runs})" if band.runs > 1 else ""),
-        "color": colour,
-        "linestyle": LINES[index // len(COLOURS) % len(LINES)],
+        "color": color,
+        "linestyle": LINES[index // len(COLORS) % len(LINES)],
         "marker": MARKERS[index % len(MARKERS)] if len(band.steps) <= MARKED else "",
         "markersize": 3.2,
         "linewidth": 1.2,
@@ -123,7 +130,7 @@ def _draw_band(axis: Axes, band: Band, index: int, shift: float) -> None:
     axis.plot(band.steps, band.mean, **style)
     if band.deviation is not None:
         low, high = band.mean - band.deviation, band.mean + band.deviation
-        axis.fill_between(band.steps, low, high, color=colour, alpha=0.18, linewidth=0)
+        axis.fill_between(band.steps, low, high, color=color, alpha=0.18, linewidth=0)
 
 
 def _dress(axis: Axes, bands: Sequence[Band], title: str, percent: bool) -> None:

@@ -1,4 +1,4 @@
-"""Figures as files, whole or absent, and the colours that their lines have."""
+"""Figures as files, whole or absent, and the colors that their lines have."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmseg_cosda.files import atomic_write
 FORMATS = ("png", "pdf", "svg")
 COLUMN, PAGE = 3.5, 7.2
 """Inches: the width of a column and of both columns of a paper."""
-COLOURS = (
+COLORS = (
     "#0072b2",  # blue
     "#d55e00",  # vermillion
     "#009e73",  # bluish green
@@ -22,7 +22,7 @@ COLOURS = (
     "#56b4e9",  # sky blue
     "#000000",
 )
-"""Okabe and Ito's palette, safe for colour-blind readers, without its yellow, which
+"""Okabe and Ito's palette, safe for color-blind readers, without its yellow, which
 is too pale for a line on white (https://jfly.uni-koeln.de/color/)."""
 
 

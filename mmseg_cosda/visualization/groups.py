@@ -45,7 +45,7 @@ def group_runs(paths: Sequence[Path], labels: Mapping[str, Sequence[str]]) -> Gr
 def _find(label: str, pattern: str) -> list[Path]:
     found = glob.glob(str(Path(pattern).expanduser()), recursive=True)
     paths = [Path(name) for name in sorted(found)]
-    # A pattern also meets logs and tables, which are meant by nobody.
+    # A pattern also matches logs and tables, which nobody means.
     paths = [path for path in paths if path.is_dir() or path.suffix == ".json"]
     if not paths:
         raise UserError(

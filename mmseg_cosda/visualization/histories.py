@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmseg_cosda.commands import command
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.reproduce.collect import (
+from mmseg_cosda.work_dir import (
     CLASS_PREFIX,
+    current_name,
     numbers,
     read_curve,
     read_lines,
@@ -75,7 +77,8 @@ def _read_result(path: Path) -> History:
         content = json.loads(path.read_text())
         curve = _columns(content["curve"])
         training = _columns(content["training"])
-        training.update(_columns(content.get("diagnosis") or {}))
+        diagnosis = _columns(content.get("diagnosis") or {})
+        training.update({current_name(k): series for k, series in diagnosis.items()})
         steps = content["curve"]["step"]
         per_class = content.get("curve_per_class")
         if per_class is None:  # a file of before there were any
@@ -83,7 +86,7 @@ def _read_result(path: Path) -> History:
         classes = _columns({"step": steps, **per_class})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path} is no result file of tools/reproduce.py "
+            f"{path} is no result file of `{command('reproduce')}` "
             f"({type(error).__name__}: {error})"
         ) from error
     prefixed = {f"{CLASS_PREFIX}{name}": series for name, series in classes.items()}
@@ -131,7 +134,7 @@ def class_names(histories: Iterable[History]) -> list[str]:
 
 
 def is_evaluation(histories: Sequence[History], key: str) -> bool:
-    """Tell whether a metric was measured on validation or logged in training.
+    """Return whether a metric was measured on validation, not logged in training.
 
     Args:
         histories: All that is drawn.
@@ -167,7 +170,7 @@ def _require_evaluations(histories: Sequence[History], key: str) -> None:
             raise UserError(
                 f"{history.path} holds no curve per class: it is of an older version; "
                 "give its work folder instead, or remove it and start the same "
-                "tools/reproduce.py, which writes it anew from there"
+                f"`{command('reproduce')}`, which writes it anew from there"
             )
 
 

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from mmseg_cosda.matches.closeup import Float, MatchedImage
 from mmseg_cosda.visualization.match_axes import MARGIN, WIDTH, axes_at
-from mmseg_cosda.visualization.match_patches import frame_colour
+from mmseg_cosda.visualization.match_patches import frame_color
 
 GAP = 0.1
 PANEL = (WIDTH - 2 * MARGIN - 3 * GAP) / 4
@@ -27,9 +27,9 @@ TITLES = (
     "share of the queue that pulls",
     "highest similarity",
 )
-SHARE_COLOURS, BEST_COLOURS = "cividis", "viridis"
+SHARE_COLORS, BEST_COLORS = "cividis", "viridis"
 EMPTY = "0.8"
-"""Colour of pixels that nothing pulls, and of those without any source feature."""
+"""Color of pixels that nothing pulls, and of those without any source feature."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Look:
 
 
 class Scales(NamedTuple):
-    """Colour scales, the same for all images of a page.
+    """Color scales, the same for all images of a page.
 
     Args:
         share: Of the share of the queue that pulls.
@@ -92,13 +92,13 @@ def map_height(image: MatchedImage) -> float:
 def draw_maps(
     figure: Figure, image: MatchedImage, look: Look, scales: Scales, top: float
 ) -> None:
-    """Draw the four panels side by side, their titles above, colour bars below.
+    """Draw the four panels side by side, their titles above, color bars below.
 
     Args:
         figure: The page.
         image: What is shown.
         look: What all panels share.
-        scales: The colours of values.
+        scales: The colors of values.
         top: Upper end of the panels, inches from the page's lower end.
     """
     height, width = image.picture.shape[:2]
@@ -110,18 +110,18 @@ def draw_maps(
     panels[0].imshow(image.picture, interpolation="antialiased")
     _draw_split(panels[1], image, look)
     share = np.where(image.share > 0, image.share, np.nan)
-    _draw_values(panels[2], image, share, scales.share, SHARE_COLOURS)
-    _draw_values(panels[3], image, image.best, scales.best, BEST_COLOURS)
+    _draw_values(panels[2], image, share, scales.share, SHARE_COLORS)
+    _draw_values(panels[3], image, image.best, scales.best, BEST_COLORS)
     for axis in panels:
         axis.set_xlim(-0.5, width - 0.5)
         axis.set_ylim(height - 0.5, -0.5)
     _draw_markers(panels[0], image)
     lower = top - map_height(image)
-    bar = _draw_bar(figure, 2, lower, scales.share, SHARE_COLOURS)
+    bar = _draw_bar(figure, 2, lower, scales.share, SHARE_COLORS)
     highest = scales.share.vmax or 1.0
     above = "≥ " if np.nanmax(image.share, initial=0) > highest else ""
     bar.set_ticks([0, highest], labels=["0", f"{above}{100 * highest:.0f} %"])
-    bar = _draw_bar(figure, 3, lower, scales.best, BEST_COLOURS)
+    bar = _draw_bar(figure, 3, lower, scales.best, BEST_COLORS)
     _mark_threshold(bar, scales.best, look.threshold)
 
 
@@ -130,9 +130,9 @@ def _left(number: int) -> float:
 
 
 def _draw_split(axis: Axes, image: MatchedImage, look: Look) -> None:
-    colours = np.array([*look.palette, (0, 0, 0)], np.uint8)
+    colors = np.array([*look.palette, (0, 0, 0)], np.uint8)
     known = (image.labels >= 0) & (image.labels < len(look.palette))
-    painted = colours[np.where(known, image.labels, len(look.palette))]
+    painted = colors[np.where(known, image.labels, len(look.palette))]
     axis.imshow(painted, extent=image.geometry.extent, interpolation="nearest")
 
 
@@ -185,7 +185,7 @@ def _draw_markers(axis: Axes, image: MatchedImage) -> None:
             bbox={
                 "boxstyle": "circle,pad=0.25",
                 "facecolor": "black",
-                "edgecolor": frame_colour(pixel),
+                "edgecolor": frame_color(pixel),
                 "linewidth": 1.1,
             },
         )

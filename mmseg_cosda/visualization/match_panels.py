@@ -24,12 +24,12 @@ from mmseg_cosda.visualization.match_patches import (
     UNKNOWN,
     WRONG,
     draw_pixels,
-    frame_colour,
+    frame_color,
     pixels_height,
 )
 
 HEAD, HEADER, TITLE, BAR = 0.4, 0.24, 0.17, 0.31
-"""Inches: the page's title, a headline, the panels' titles, the colour bars."""
+"""Inches: the page's title, a headline, the panels' titles, the color bars."""
 
 
 def draw_matches(images: Sequence[MatchedImage], look: Look) -> Figure:
@@ -86,7 +86,7 @@ def _headline(image: MatchedImage) -> str:
     for key, text in (
         ("selected", "{:.1f} % of the pairs selected"),
         ("pulled", "{:.1f} % of the pixels pulled"),
-        ("purity", "purity {:.1f} %"),
+        ("match_precision", "match precision {:.1f} %"),
     ):
         value = image.figures[key]
         if value is not None:
@@ -97,18 +97,18 @@ def _headline(image: MatchedImage) -> str:
 def _legend_entries(images: Sequence[MatchedImage], look: Look) -> list[Patch]:
     found = {int(c) for image in images for c in np.unique(image.labels)}
     entries = [
-        Patch(facecolor="#" + bytes(colour).hex(), label=name)
-        for c, (name, colour) in enumerate(zip(look.classes, look.palette, strict=True))
+        Patch(facecolor="#" + bytes(color).hex(), label=name)
+        for c, (name, color) in enumerate(zip(look.classes, look.palette, strict=True))
         if c in found
     ]
     if not all(0 <= c < len(look.classes) for c in found):
         entries.append(Patch(facecolor="black", label="no class"))
     entries.append(Patch(facecolor=EMPTY, label="nothing pulls"))
-    colours = {frame_colour(pixel) for image in images for pixel in image.pixels}
+    colors = {frame_color(pixel) for image in images for pixel in image.pixels}
     meanings = {RIGHT: "right class", WRONG: "wrong class", UNKNOWN: "no ground truth"}
     entries += [
-        Patch(facecolor="none", edgecolor=colour, linewidth=1.5, label=text)
-        for colour, text in meanings.items()
-        if colour in colours
+        Patch(facecolor="none", edgecolor=color, linewidth=1.5, label=text)
+        for color, text in meanings.items()
+        if color in colors
     ]
     return entries

@@ -14,7 +14,7 @@ from mmseg_cosda.matches.geometry import Patch
 from mmseg_cosda.visualization.match_axes import MARGIN, axes_at, text_at
 
 RIGHT, WRONG, UNKNOWN = "#009e73", "#d62728", "0.5"
-"""Frames of pixels whose class is their ground truth, is not, or nobody knows."""
+"""Frames of pixels whose class is their ground truth, is not, or is unknown."""
 BETWEEN, GAP, ARROW = 0.26, 0.05, 0.2
 """Inches: of two groups, of two patches, of the arrow."""
 ABOVE, BELOW, LINE = 0.15, 0.15, 0.07
@@ -23,8 +23,8 @@ LARGEST, LETTER = 0.95, 0.04
 """Inches: of a patch at most, of a letter of a caption."""
 
 
-def frame_colour(pixel: TargetPixel) -> str:
-    """Return the colour that tells whether a pixel is pulled to its true class."""
+def frame_color(pixel: TargetPixel) -> str:
+    """Return the color that tells whether a pixel is pulled to its true class."""
     return {True: RIGHT, False: WRONG, None: UNKNOWN}[pixel.right]
 
 
@@ -64,7 +64,7 @@ def draw_pixels(
         line, column = divmod(position, groups)
         left = MARGIN + column * step
         upper = top - line * (ABOVE + side + BELOW + LINE) - ABOVE
-        colour = frame_colour(pixel)
+        color = frame_color(pixel)
         axis = axes_at(figure, left, upper, side, side)
         axis.set_title(
             f"{position + 1}  {_title(pixel, classes)}",
@@ -72,7 +72,7 @@ def draw_pixels(
             pad=2.5,
             loc="left",
         )
-        _draw_patch(axis, pixel.patch, colour, _verdict(pixel, classes, side))
+        _draw_patch(axis, pixel.patch, color, _verdict(pixel, classes, side))
         text_at(
             figure,
             left + side + ARROW / 2,
@@ -87,7 +87,7 @@ def draw_pixels(
             value = f", {match.similarity:.2f}"
             caption = _cut(classes[pixel.label], side, len(value)) + value
             axis = axes_at(figure, start, upper, side, side)
-            _draw_patch(axis, match.patch, colour, caption)
+            _draw_patch(axis, match.patch, color, caption)
 
 
 def _title(pixel: TargetPixel, classes: Sequence[str]) -> str:
@@ -110,13 +110,13 @@ def _cut(name: str, width: float, taken: int) -> str:
     return name if len(name) <= room else name[: room - 1] + "…"
 
 
-def _draw_patch(axis: Axes, patch: Patch, colour: str, caption: str) -> None:
+def _draw_patch(axis: Axes, patch: Patch, color: str, caption: str) -> None:
     axis.imshow(patch.picture, interpolation="antialiased")
-    (x, y), (width, height) = patch.centre, patch.cell
+    (x, y), (width, height) = patch.center, patch.cell
     corner = (x - width / 2, y - height / 2)
     for line, tone in ((1.6, "black"), (0.8, "white")):
         axis.add_patch(
             Rectangle(corner, width, height, fill=False, edgecolor=tone, linewidth=line)
         )
-    axis.spines[:].set(color=colour, linewidth=1.6)
+    axis.spines[:].set(color=color, linewidth=1.6)
     axis.set_xlabel(caption, fontsize=6, labelpad=2)

@@ -26,7 +26,7 @@ IGNORED = (0, 0, 0)
 
 
 @dataclass(frozen=True)
-class Row:
+class PictureRow:
     """What is shown of an image.
 
     Args:
@@ -53,7 +53,7 @@ class Legend:
     Args:
         classes: Names.
         palette: RGB of each class.
-        ignore_index: The label of pixels that no class owns.
+        ignore_index: The label of ignored pixels.
     """
 
     classes: Sequence[str]
@@ -82,19 +82,19 @@ class Legend:
     def entries(self, maps: Iterable[UInt8]) -> list[Patch]:
         """Return the entries of the labels that occur in maps."""
         found = set().union(*(np.unique(labels).tolist() for labels in maps))
-        colours = [
+        colors = [
             (name, self.palette[i]) for i, name in enumerate(self.classes) if i in found
         ]
         if self.ignore_index in found:
-            colours.append(("ignored", IGNORED))
+            colors.append(("ignored", IGNORED))
         return [
             Patch(
-                facecolor="#" + bytes(colour).hex(),
+                facecolor="#" + bytes(color).hex(),
                 edgecolor="0.4",
                 linewidth=0.4,
                 label=name,
             )
-            for name, colour in colours
+            for name, color in colors
         ]
 
 
@@ -102,20 +102,20 @@ def legend_of(dataset: Any) -> Legend:
     """Return the legend of a host dataset.
 
     Raises:
-        UserError: If it has no colour for each class.
+        UserError: If it has no color for each class.
     """
     classes = dataset.metainfo["classes"]
     palette = dataset.metainfo.get("palette") or ()
     if len(palette) != len(classes):
         raise UserError(
             f"val_dataloader.dataset has {len(classes)} classes, but {len(palette)} "
-            "colours: give it metainfo=dict(classes=..., palette=...)"
+            "colors: give it metainfo=dict(classes=..., palette=...)"
         )
     return Legend(classes, palette, dataset.ignore_index)
 
 
 def draw_panels(
-    rows: Sequence[Row],
+    rows: Sequence[PictureRow],
     models: Sequence[str],
     legend: Legend,
     width: float | None = None,
@@ -170,7 +170,9 @@ def draw_panels(
     return figure
 
 
-def _draw_row(row: Row, axes: Sequence[Axes], legend: Legend, letters: int) -> None:
+def _draw_row(
+    row: PictureRow, axes: Sequence[Axes], legend: Legend, letters: int
+) -> None:
     maps = [row.truth, *row.predictions]
     pictures = [row.picture, *(legend.paint(labels) for labels in maps)]
     name = row.name.rpartition("/")[2]
@@ -180,7 +182,7 @@ def _draw_row(row: Row, axes: Sequence[Axes], legend: Legend, letters: int) -> N
     for s in row.scores:
         notes.append(f"mIoU {_percent(s.miou)}\naccuracy {_percent(s.accuracy)}")
     for axis, picture, note in zip(axes, pictures, notes, strict=True):
-        # Label maps must not be blended: a mix of two colours may be a third class's.
+        # Label maps must not be blended: a mix of two colors may be a third class's.
         blend = "antialiased" if picture is row.picture else "nearest"
         axis.imshow(picture, interpolation=blend)
         axis.set_xticks([])

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from mmseg_cosda.errors import UserError
 from mmseg_cosda.evaluation.subset_iou_metric import SubsetIoUMetric
 
 UInt8 = npt.NDArray[np.uint8]
-IMAGE_TYPES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True)
@@ -107,43 +103,3 @@ def largest(values: Sequence[float], count: int, apart: int = 1) -> list[int]:
         if all(abs(place - other) >= apart for other in chosen):
             chosen.append(place)
     return chosen[:count]
-
-
-def find_images(
-    wanted: Sequence[str], names: Sequence[str], suffix: str = ""
-) -> list[int]:
-    """Return the positions of images by name.
-
-    Args:
-        wanted: Names with or without folder, suffix and type.
-        names: Of all images, with their folders, without suffix and type.
-        suffix: What all files have behind their names, such as "_leftImg8bit".
-
-    Raises:
-        UserError: If there is no such image, or several.
-
-    Examples:
-        >>> find_images(["b", "ulm/a_img.png"], ["ulm/a", "bonn/b"], "_img")
-        [1, 0]
-    """
-    return [_find_image(name, names, suffix) for name in wanted]
-
-
-def _find_image(wanted: str, names: Sequence[str], suffix: str) -> int:
-    stem = wanted
-    if PurePosixPath(wanted).suffix.lower() in IMAGE_TYPES:
-        stem = str(PurePosixPath(wanted).with_suffix(""))
-    stem = stem.removesuffix(suffix)
-    if stem in names:
-        return names.index(stem)
-    found = [i for i, name in enumerate(names) if PurePosixPath(name).name == stem]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        several = ", ".join(names[i] for i in found[:3])
-        raise UserError(f"--images {wanted}: there are {several}; give the folder too")
-    near = difflib.get_close_matches(stem, names, 3, 0.0)
-    raise UserError(
-        f"--images {wanted}: none of the {len(names)} images is named so "
-        f"(there are {', '.join(near)})"
-    )

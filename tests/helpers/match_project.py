@@ -9,12 +9,13 @@ from mmengine.config import Config
 
 from helpers.pseudo_label_project import Project, make_project, write_config
 from helpers.toys import cosine_config
+from mmseg_cosda.config import read_config
+from mmseg_cosda.inference.loading import load_model
 from mmseg_cosda.matches.alignment import (
     build_alignment,
     cosine_alignment,
 )
 from mmseg_cosda.matches.source import SourceImages
-from mmseg_cosda.pseudo_labels.sources import load_model, read_config
 
 SEED = 3
 

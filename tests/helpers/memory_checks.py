@@ -10,8 +10,8 @@ from mmengine.registry import init_default_scope
 
 from helpers.toys import build, segmentor_config
 from mmseg_cosda.checkpoint import load_checkpoint_file
-from mmseg_cosda.pseudo_labels.memory import return_freed_memory
-from mmseg_cosda.pseudo_labels.sources import load_model
+from mmseg_cosda.inference.loading import load_model
+from mmseg_cosda.inference.low_memory import return_freed_memory
 
 MB = 10**6
 CONFIG = dict(model=segmentor_config())

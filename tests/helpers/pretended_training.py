@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mmseg_cosda.reproduce.execute import execute
-from mmseg_cosda.reproduce.plan import Plan, Run, with_producers
+from mmseg_cosda.reproduce.plan import Plan, Run, with_teachers
 from mmseg_cosda.reproduce.rows import ROWS, Setting
 
 ROOT = Path(__file__).parents[2]
@@ -97,5 +97,5 @@ def make_plan(project: Path, **changes: Any) -> Plan:
 def carry_out(plan: Plan, *names: str, seeds: tuple[int, ...] = (0,)) -> Any:
     lines: list[str] = []
     chosen = [Run(ROWS[name], seed) for seed in seeds for name in names]
-    failed = execute(plan, with_producers(plan, chosen), lines.append)
+    failed = execute(plan, with_teachers(plan, chosen), lines.append)
     return failed, lines

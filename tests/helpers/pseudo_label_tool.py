@@ -17,7 +17,7 @@ from PIL import Image
 import mmseg_cosda.pseudo_labels.generation as generation
 from helpers.pseudo_label_project import NAMES, Project, write_config
 from helpers.tools import load_tool
-from mmseg_cosda.pseudo_labels.prediction import predict_confidence
+from mmseg_cosda.inference.confidence import predict_confidence
 
 tool = load_tool("generate_pseudo_labels")
 
@@ -33,7 +33,8 @@ def generate(project: Project, *options: str) -> dict[str, Any]:
 
 def generate_until_killed(args: list[str]) -> None:
     """Be killed by the system as the third pseudo-label is written."""
-    png, written = generation._png, []
+    png = generation._png
+    written: list[int] = []
 
     def kill_after_two(label: Any) -> bytes:
         if len(written) == 2:

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mmseg_cosda.street_renderer.art import Art, needed_files
-from mmseg_cosda.street_renderer.car_models import CarModel
+from benchmarks.torcs2camvid.street_renderer.art import Art, needed_files
+from benchmarks.torcs2camvid.street_renderer.car_models import CarModel
 
 # A tetrahedron-like body in AC3D, as TORCS writes it.
 CAR_AC3D = """AC3Db

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from helpers import folders
 from mmengine.config import Config
+from mmseg.datasets.transforms import LoadAnnotations
+from mmseg.registry import TRANSFORMS
 
 from mmseg_cosda.datasets.check import DatasetCheck, check_dataset, datasets_of
 from mmseg_cosda.datasets.check_report import (
@@ -54,6 +56,39 @@ def test_a_good_dataset_and_its_frequencies(root: Path) -> None:
     assert shares["building"]["share"] == shares["ignored"]["share"] == 0.125
     assert shares["sky"]["pixels"] == 0
     assert list(shares)[-1] == "ignored"
+
+
+@TRANSFORMS.register_module()
+class OwnLabels(LoadAnnotations):  # type: ignore[misc]
+    """A user's transform that reads labels."""
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_the_cached_pipeline_is_checked_by_its_files(
+    root: Path, tmp_path: Path, cached: bool
+) -> None:
+    cache = str(tmp_path / "cache") if cached else None
+    load = dict(type="LoadResizedImage", size=(2, 1), cache_dir=cache)
+    resize, pack = dict(type="ResizePIL", size=(2, 1)), dict(type="PackSegInputs")
+    pipeline = [load, dict(type="RawIdsToTrainIds"), resize, pack]
+    config = gta5_config(root, pipeline=pipeline)
+    report = check(config)
+    assert not report.problems
+    assert report.image_sizes == Counter({(4, 2): 4})  # the files', not the network's
+    assert not (tmp_path / "cache").exists()
+    (root / "images/00002.png").write_bytes(b"no image")
+    folders.save_palette(root / "labels/00003.png", IDS[:, :3])
+    expected = {"images/00002.png": "corrupt", "images/00003.png": "mis-sized"}
+    assert kinds(check(config)) == expected
+
+
+def test_a_users_own_loaders_are_known_by_their_class(root: Path) -> None:
+    folders.save_palette(root / "labels/00003.png", np.full((2, 4), 200))
+    config = gta5_config(root, pipeline=[dict(type="LoadImageFromFile")])
+    config["pipeline"].append(dict(type="OwnLabels"))
+    report = check(config)
+    assert report.problems
+    assert report.pixels[200] == 8
 
 
 def test_every_kind_of_bad_file(root: Path) -> None:

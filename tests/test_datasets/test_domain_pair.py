@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import InfiniteSampler
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
 from torch.utils.data import DataLoader, Dataset
 
 from mmseg_cosda.datasets.domain_pair import DomainPairDataset, EpochPermutation
+from mmseg_cosda.errors import UserError
 
 
 class Numbers(Dataset):  # type: ignore[type-arg]
@@ -104,3 +107,18 @@ def test_wrong_options_are_refused() -> None:
 def test_permutations_of_different_seeds_differ() -> None:
     orders = [[EpochPermutation(50, s)[i] for i in range(50)] for s in (0, 1)]
     assert orders[0] != orders[1]
+
+
+def test_a_source_without_labels_is_told() -> None:
+    class Packed(Numbers):
+        def __init__(self, **labels: Any) -> None:
+            super().__init__(2)
+            self.sample = SegDataSample(metainfo=dict(img_path="a.png"), **labels)
+
+        def __getitem__(self, index: int) -> Any:
+            return dict(inputs=0, data_samples=self.sample)
+
+    labelled = Packed(gt_sem_seg=PixelData(data=torch.zeros(1, 2, 2)))
+    assert DomainPairDataset(labelled, Packed(), seed=0)[0]["source"]  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"a\.png has no label file.*seg_map_path"):
+        DomainPairDataset(Packed(), labelled, seed=0)[0]  # type: ignore[arg-type]

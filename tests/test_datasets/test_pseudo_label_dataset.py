@@ -153,3 +153,56 @@ def test_two_images_never_share_a_pseudo_label(root: Path) -> None:
     same = dict(type="ConcatDataset", datasets=[images, images])
     with pytest.raises(ValueError, match="would share the pseudo-label"):
         pseudo_label_names(DATASETS.build(same))
+
+
+CROP = dict(type="RandomCrop", crop_size=(10, 16))
+
+
+@pytest.mark.parametrize("size", [(20, 12), (40, 24), (80, 48)])
+def test_a_crop_cuts_the_same_part_out_of_image_and_pseudo_label(
+    root: Path, size: tuple[int, int]
+) -> None:
+    """Pseudo-labels have the network's size; (row, column) is told by both."""
+    grid = (np.arange(24)[:, None] // 12) * 2 + np.arange(40) // 20
+    cv2.imwrite(str(root / "images/bonn/bonn_0_img.png"), grid.astype(np.uint8) * 80)
+    label = cv2.resize(grid.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    cv2.imwrite(str(root / "pl/bonn/bonn_0_img.png"), label)
+    check = dict(type="CheckLabels", num_classes=4)
+    for pipeline in ([LOAD_IMAGE, LOAD_LABEL], [LOAD_IMAGE, LOAD_LABEL, check]):
+        dataset = build(root, pipeline=[*pipeline, CROP, PACK])
+        seen = set()
+        for _ in range(20):
+            sample = dataset[0]
+            image = sample["inputs"][0].numpy() // 80
+            np.testing.assert_array_equal(label_of(sample), image)
+            seen.add(image.tobytes())
+        assert len(seen) > 3
+
+
+@pytest.mark.parametrize(
+    "resize",
+    [
+        dict(type="ResizePIL", size=(16, 9)),
+        dict(type="Resize", scale=(16, 9), keep_ratio=False),
+    ],
+)
+def test_a_resize_to_one_size_keeps_every_pixel(
+    root: Path, resize: dict[str, Any]
+) -> None:
+    """No detour over the image's size, not even where that is smaller."""
+    label = np.random.default_rng(0).integers(0, 4, (9, 16)).astype(np.uint8)
+    cv2.imwrite(str(root / "pl/bonn/bonn_0_img.png"), label)
+    small = np.zeros((5, 8, 3), np.uint8)
+    cv2.imwrite(str(root / "images/bonn/bonn_0_img.png"), small)
+    dataset = build(root, pipeline=[LOAD_IMAGE, LOAD_LABEL, resize, PACK])
+    np.testing.assert_array_equal(label_of(dataset[0]), label)
+
+
+def test_what_the_pipeline_says_of_ground_truth_is_not_applied(root: Path) -> None:
+    load = dict(LOAD_LABEL, reduce_zero_label=True)
+    images = images_config(root, [LOAD_IMAGE, load, PACK])
+    images["reduce_zero_label"] = True
+    np.testing.assert_array_equal(np.unique(label_of(build(root, images)[1])), [1, 255])
+    load = dict(LOAD_LABEL, id_map={10: 0})
+    with pytest.raises(ValueError, match=r"id_map=\{10: 0\} of LoadAnnotations"):
+        build(root, images_config(root, [LOAD_IMAGE, load, PACK]))

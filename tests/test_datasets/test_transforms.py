@@ -12,7 +12,12 @@ from helpers import folders
 from mmseg.datasets.transforms import PackSegInputs
 from PIL import Image
 
-from mmseg_cosda.datasets.transforms import CheckLabels, RawIdsToTrainIds, ResizePIL
+from mmseg_cosda.datasets.transforms import (
+    CheckLabels,
+    LoadAnnotations,
+    RawIdsToTrainIds,
+    ResizePIL,
+)
 
 ALL_IDS = np.arange(256).reshape(16, 16)
 
@@ -88,8 +93,9 @@ def test_corrupt_file(tmp_path: Path, id_map: str, kept: int) -> None:
 
 
 def test_unlabelled_sample_and_unknown_format() -> None:
-    with pytest.raises(ValueError, match=r"x\.png has no label file"):
-        RawIdsToTrainIds("gta5")(dict(img_path="x.png"))
+    unlabelled = dict(img_path="x.png")  # as inference has it
+    for transform in (RawIdsToTrainIds("gta5"), CheckLabels(3), LoadAnnotations()):
+        assert transform(unlabelled) == dict(img_path="x.png")
     with pytest.raises(ValueError, match=r"id_map='gta' .*must be one of gta5"):
         RawIdsToTrainIds("gta")
     with pytest.raises(ValueError, match="id_map=None"):

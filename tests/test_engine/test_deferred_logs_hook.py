@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.runner import Runner
 
-from mmseg_cosda.benchmark.live_memory import LiveMemory
+from benchmarks.speed.live_memory import LiveMemory
 from mmseg_cosda.engine import DeferredLogsHook
 
 CONFIG = Path(__file__).parents[2] / "configs" / "cosda" / "deeplabv2_demo_no-pl.py"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,9 @@ from helpers.toys import cosine_config
 from PIL import Image
 
 from mmseg_cosda.engine import MatchDiagnosisHook
+from mmseg_cosda.models.class_similarity import UnitSums
+from mmseg_cosda.models.matching import MatchSums
+from mmseg_cosda.models.segmentors.target_diagnosis import Diagnosis
 
 
 def hook(cfg: Any, **options: Any) -> dict[str, Any]:
@@ -43,8 +47,8 @@ def test_a_diagnosed_run_equals_one_that_is_not(tmp_path: Path) -> None:
     for line in found:
         assert -1 <= line["diagnosis/between"] <= line["diagnosis/within"] <= 1
         assert 0 <= line["diagnosis/cosine.last/selected"] <= 1
-        assert 0 <= line["diagnosis/cosine.last/split"] <= 1
-    assert "diagnosis/cosine.last/purity/road" in found[0]
+        assert 0 <= line["diagnosis/cosine.last/assignment_accuracy"] <= 1
+    assert "diagnosis/cosine.last/match_precision/road" in found[0]
 
 
 def test_pseudo_labels_split_as_in_training(tmp_path: Path) -> None:
@@ -67,9 +71,33 @@ def test_pseudo_labels_split_as_in_training(tmp_path: Path) -> None:
     train_to_end(cfg)
     (line,) = lines(tmp_path / "run")
     for name in ("road", "sidewalk", "sky"):
-        assert math.isnan(line[f"diagnosis/cosine.last/split/{name}"])
-    building = line["diagnosis/cosine.last/split/building"]
-    assert building == line["diagnosis/cosine.last/split"] > 0
+        assert math.isnan(line[f"diagnosis/cosine.last/assignment_accuracy/{name}"])
+    building = line["diagnosis/cosine.last/assignment_accuracy/building"]
+    assert building == line["diagnosis/cosine.last/assignment_accuracy"] > 0
+
+
+def test_pulled_pixels_are_among_those_with_a_ground_truth() -> None:
+    sums = MatchSums(*torch.ones(10, 2).double())._replace(
+        pixels=torch.tensor([8.0, 8.0]).double(),
+        pulled=torch.tensor([4.0, 8.0]).double(),
+        labelled=torch.tensor([4.0, 4.0]).double(),
+        labelled_pulled=torch.tensor([3.0, 4.0]).double(),
+    )
+    features = UnitSums(torch.ones(2, 3).double(), torch.ones(2).double())
+
+    class Model(torch.nn.Module):
+        def diagnose(self, *args: Any) -> Diagnosis:
+            return Diagnosis(features, {"cosine.last": sums})
+
+    watching = MatchDiagnosisHook({})
+    watching._samples = [({}, None)]
+    data = SimpleNamespace(metainfo={"classes": ("road", "sky")})
+    runner = SimpleNamespace(
+        model=Model(), train_dataloader=SimpleNamespace(dataset=data)
+    )
+    found = watching.figures(runner)
+    assert found["diagnosis/cosine.last/pulled/road"] == 3 / 4
+    assert found["diagnosis/cosine.last/pulled"] == 7 / 8
 
 
 @pytest.mark.parametrize("option", ["images", "interval"])

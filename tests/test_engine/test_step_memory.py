@@ -8,8 +8,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmseg_cosda.benchmark.live_memory import LiveMemory
-from mmseg_cosda.benchmark.step import peak_ratio, step_cost
+from benchmarks.speed.live_memory import LiveMemory
+from benchmarks.speed.step import peak_ratio, step_cost
 from mmseg_cosda.models.phases import Losses, Phase, Step
 from mmseg_cosda.models.segmentors import uda_encoder_decoder
 from mmseg_cosda.models.segmentors.parts import build_phases

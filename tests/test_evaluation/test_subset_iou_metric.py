@@ -88,6 +88,12 @@ def test_own_subsets_by_id_and_name() -> None:
     assert result["one"] == pytest.approx(b, abs=0.006)
 
 
+def test_none_removes_a_subset() -> None:
+    kept = SubsetIoUMetric(subsets=dict(mIoU13=None, vehicles=["car", "bus"]))
+    assert kept.subsets == {"vehicles": ("car", "bus")}
+    assert SubsetIoUMetric(subsets=None).subsets == {}
+
+
 def test_subset_of_absent_classes_is_nan() -> None:
     metric = SubsetIoUMetric(subsets=dict(none=["b"]))
     result = evaluate(metric, random_pairs(3, absent=(1,)), tuple("abc"))

@@ -6,7 +6,13 @@ import warnings
 
 import pytest
 
-from mmseg_cosda.host import require_host, version_tuple, warn_of_two_hosts
+from mmseg_cosda.host import (
+    NEEDLESS_LINE,
+    require_host,
+    version_tuple,
+    warn_of_two_hosts,
+    without_line,
+)
 
 
 @pytest.mark.parametrize(
@@ -62,3 +68,42 @@ def test_a_single_host_is_not_warned_of(prefix: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_of_two_hosts(is_installed)
+
+
+def test_the_import_prints_nothing() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", "import mmseg_cosda"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout == ""
+
+
+def test_one_line_alone_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    line = NEEDLESS_LINE
+    with without_line(line):
+        print("before", end="")
+        print(f"{line}")  # the end of another line
+        print(line)
+        print(f"{line}, nor anything else")
+        print(line[:5], end="")
+        print(line[5:])
+        print(f"a\n{line}\nb")
+        print(line[:5], end="")
+    print("|")
+    out = capsys.readouterr().out
+    assert out == f"before{line}\n{line}, nor anything else\na\nb\n{line[:5]}|\n"
+
+
+def test_what_an_import_prints_before_it_fails_is_seen(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail() -> None:
+        with without_line("x"):
+            print("reason", end="")
+            raise ImportError
+
+    with pytest.raises(ImportError):
+        fail()
+    assert capsys.readouterr().out == "reason"

@@ -18,6 +18,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
+from mmseg_cosda.checkpoint import load_checkpoint_file
+
 ROOT = Path(__file__).resolve().parents[2]
 STOCK = Path(mmseg.__file__).parent / ".mim" / "tools"
 CONFIG = ROOT / "configs" / "cosda" / "deeplabv2_demo_no-pl.py"
@@ -152,6 +154,42 @@ def test_our_train_tool_resumes_it(trained: Path, tmp_path: Path) -> None:
     log = newest.read_text()
     assert "[3/3]" in log
     assert "[1/3]" not in log
+
+
+@pytest.mark.parametrize("folder", [ROOT / "tools", STOCK], ids=["ours", "stock"])
+def test_a_resume_runs_no_text_of_a_checkpoint(
+    folder: Path, trained: Path, tmp_path: Path
+) -> None:
+    content = torch.load(trained, weights_only=False)
+    info = content["message_hub"]["runtime_info"]
+    for name, holder in (("config", content["meta"]), ("cfg", content["meta"])):
+        holder[name] = f"import os; os.mkdir({str(tmp_path / name)!r})"
+    info["cfg"] = f"import os; os.mkdir({str(tmp_path / 'hub')!r})"
+    work_dir = tmp_path / "work"
+    work_dir.mkdir()
+    torch.save(content, work_dir / "iter_2.pth")
+    (work_dir / "last_checkpoint").write_text(str(work_dir / "iter_2.pth"))
+    options = ("train_cfg.max_iters=3",)
+    args = arguments(CONFIG, "--resume", "--work-dir", work_dir, options=options)
+    run_here(folder / "train.py", args, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["work"]
+    last = torch.load(work_dir / "iter_3.pth", weights_only=False)
+    assert last["meta"]["iter"] == 3
+    # Nor does a text travel on in the next checkpoint.
+    told = last["meta"]["cfg"] + last["message_hub"]["runtime_info"]["cfg"]
+    assert "os.mkdir" not in told
+    assert "config" not in last["meta"]
+
+
+def test_an_ordinary_checkpoint_is_read_whole(trained: Path) -> None:
+    stored = torch.load(trained, weights_only=False)
+    loaded = load_checkpoint_file(trained)
+    assert loaded.keys() == stored.keys()
+    assert loaded["meta"] == stored["meta"]
+    assert "deeplabv2" in loaded["meta"]["cfg"].lower()
+    hub, stored_hub = loaded["message_hub"], stored["message_hub"]
+    assert hub["runtime_info"]["cfg"] == stored_hub["runtime_info"]["cfg"]
+    assert hub["log_scalars"].keys() == stored_hub["log_scalars"].keys()
 
 
 def test_our_test_tool_refuses_another_model(

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from mmseg_cosda.matches.choice import choose_pixels, choose_sources
 from mmseg_cosda.matches.geometry import MapGeometry, crop
-from mmseg_cosda.matches.similarity import PixelMatches
 from mmseg_cosda.models.functional import resize_labels
+from mmseg_cosda.models.matching import PixelMatches
 
 # A map of 2 x 4 pixels.
 LABELS = torch.tensor([0, 0, 0, 1, 0, 0, 1, 2])
@@ -18,9 +18,10 @@ BEST = torch.tensor([0.9, 0.95, 0.8, 0.7, 0.6, 0.5, 0.75, 0.99])
 
 
 def matches(selected: list[int]) -> PixelMatches:
-    chosen = torch.tensor(selected)
+    chosen = torch.tensor(selected)[:, None]
+    similarity = torch.zeros(8, 1).double()
     return PixelMatches(
-        torch.full((8,), 4), chosen, torch.zeros(8).double(), BEST, torch.arange(8)
+        torch.full((8, 1), 4), chosen, similarity, BEST, torch.arange(8)
     )
 
 
@@ -78,7 +79,7 @@ def test_a_map_s_pixel_lies_where_its_label_came_from(padding: int) -> None:
     geometry = MapGeometry(small, size, padding)
     width, height = geometry.cell
     for index, label in enumerate(resized.tolist()):
-        x, y = geometry.centre(index)
+        x, y = geometry.center(index)
         if label >= 0:
             assert abs(label % 18 - x) <= width / 2
             assert abs(label // 18 - y) <= height / 2
@@ -96,8 +97,8 @@ def test_a_patch_is_cut_around_its_pixel_and_stays_inside() -> None:
         [25, 26, 27, 28],
         [33, 34, 35, 36],
     ]
-    assert middle.centre == (1.5, 1.5)
+    assert middle.center == (1.5, 1.5)
     corner = crop(picture, geometry, 11, 4)
     assert corner.picture[-1, -1, 0] == 47
-    assert corner.centre == (2.5, 2.5)
+    assert corner.center == (2.5, 2.5)
     assert crop(picture, geometry, 0, 99).picture.shape == (6, 6, 3)

@@ -19,7 +19,7 @@ import mmseg_cosda.matches.source as source
 from mmseg_cosda.matches.alignment import (
     build_alignment,
 )
-from mmseg_cosda.matches.collect import make_bank
+from mmseg_cosda.matches.match_image import make_bank
 from mmseg_cosda.matches.source import SourceImages, fill_queues
 from mmseg_cosda.matches.traced_queue import TracedQueue
 from mmseg_cosda.models.phases import Step
@@ -49,8 +49,8 @@ def test_the_queue_is_the_one_that_training_would_fill(project: Project) -> None
     assert [each.number for each in seen] == list(images.order[:5])
     assert list(images.order) != sorted(images.order)
     expected = trained(model, images, [each.number for each in seen])
-    features, counts = loss.queues["last"].as_tensors()
-    wanted, sizes = expected.queues["last"].as_tensors()
+    features, counts = loss.queue("last").as_tensors()
+    wanted, sizes = expected.queue("last").as_tensors()
     assert torch.equal(counts, sizes)
     assert counts.max() == 9
     torch.testing.assert_close(features, wanted)
@@ -76,7 +76,7 @@ def test_each_feature_is_found_again_in_its_image(project: Project) -> None:
             truth = sample["data_samples"].gt_sem_seg.data[:, ::4, ::4]  # nearest
             assert logits.argmax(1).flatten()[row] == c
             assert truth.flatten()[row] == c
-            x, y = bank.geometries[push].centre(row)
+            x, y = bank.geometries[push].center(row)
             assert (int(y // 4), int(x // 4)) == divmod(row, 8)
             from_images.add(push)
     assert len(from_images) > 1
@@ -108,7 +108,7 @@ def test_at_most_n_features_per_class_and_image(project: Project) -> None:
     model, _, images, cfg = prepare(project)
     loss = build_alignment(cfg, "cosine", model, per_class=2)
     fill_queues(model, loss, images, 3)
-    queue = loss.queues["last"]
+    queue = loss.queue("last")
     assert isinstance(queue, TracedQueue)
     assert queue.counts.max() == 6
     pushes = queue.origins()[0, :6, 0]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -189,9 +190,11 @@ class Witness(torch.autograd.Function):
 def test_the_source_gets_no_gradient_and_its_graph_is_not_kept(
     options: dict[str, Any],
 ) -> None:
-    source = domain(1, grad=True)
-    leaf = source.features["backbone[-1]"]
-    source.features["backbone[-1]"] = Witness.apply(leaf)
+    plain = domain(1, grad=True)
+    leaf = plain.features["backbone[-1]"]
+    watched: Any = Witness.apply(leaf)  # type: ignore[no-untyped-call]
+    source = replace(plain, features={"backbone[-1]": watched})
+    del watched
     module = loss_module(**options)
     module.on_source(source)
     assert len(Witness.alive) == 1
@@ -218,10 +221,18 @@ def test_the_report_is_the_fill_of_each_class() -> None:
     assert fill.max() > 0
 
 
+def test_none_removes_the_tap_of_a_parent_config() -> None:
+    kept = dict(feature="decode_head.fusion_conv", channels=32, threshold=0.6)
+    module = loss_module(taps=dict(last=None, fused=kept))
+    assert list(module.taps) == ["fused"]
+    assert module.feature_paths == ("decode_head.fusion_conv",)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (dict(taps={}), "taps is empty"),
+        (dict(taps=dict(a=None, b=None)), r"taps is empty \(each of a, b is None\)"),
         (dict(taps=dict(a=dict(feature="x", channels=3))), r"taps\.a=.*threshold"),
         (
             dict(taps=dict(a=dict(feature="x", channels=3, threshold=1.5))),

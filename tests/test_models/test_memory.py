@@ -79,6 +79,26 @@ def test_no_two_rows_of_a_push_want_the_same_place() -> None:
         assert (places <= C * Q).all()
 
 
+@pytest.mark.parametrize("limit", [None, 2])
+def test_a_push_says_where_its_rows_are(limit: int | None) -> None:
+    generator = torch.Generator().manual_seed(0)
+    queue = ClassFeatureQueue(C, Q, K, torch.float64)
+    for size in (3, 40, 0, 7):
+        features, labels = batch(generator, size)
+        places = queue.enqueue(features, labels, limit, generator)
+        assert places.shape == (size,)
+        unit = torch.nn.functional.normalize(features, dim=1)
+        stored = queue.as_tensors()[0].flatten(0, 1)
+        kept = places < C * Q
+        torch.testing.assert_close(stored[places[kept]], unit[kept])
+        assert (places[kept] // Q).equal(labels[kept])
+        for c in range(C):
+            of_class = int((labels == c).sum())
+            entered = of_class if limit is None else min(limit, of_class)
+            assert int((kept & (labels == c)).sum()) == min(Q, entered)
+        assert (places[~kept] == C * Q).all()
+
+
 def test_starts_empty_and_resets() -> None:
     queue = ClassFeatureQueue(C, Q, K)
     assert queue.counts.tolist() == [0, 0, 0]
@@ -159,7 +179,7 @@ class Allocations(TorchDispatchMode):
     """Adds up the memory that operators ask for, in bytes."""
 
     def __init__(self, known: Iterable[Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.alive = list(known)  # so that no address is given out twice
         self.seen = {tensor.untyped_storage().data_ptr() for tensor in self.alive}
         self.total = 0

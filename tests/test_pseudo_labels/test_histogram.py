@@ -13,7 +13,7 @@ from helpers.pseudo_label_reference import sorted_thresholds
 
 from mmseg_cosda.pseudo_labels import ConfidenceHistogram
 from mmseg_cosda.pseudo_labels.histogram import NUM_BINS, bin_centers, to_bins
-from mmseg_cosda.pseudo_labels.settings import Settings
+from mmseg_cosda.pseudo_labels.options import GenerationOptions
 from mmseg_cosda.pseudo_labels.spool import clip_bins
 from mmseg_cosda.pseudo_labels.statistics import kept_from
 
@@ -122,11 +122,11 @@ def test_wrong_arguments_are_told() -> None:
     with pytest.raises(ValueError, match=r"quantile=1.2 must lie in \[0, 1\]"):
         ConfidenceHistogram(2).thresholds(quantile=1.2)
     with pytest.raises(ValueError, match=r"cap=0 must lie in \(0, 1\]"):
-        Settings(cap=0)
+        GenerationOptions(cap=0)
     with pytest.raises(ValueError, match="comparison='>'"):
-        Settings(comparison=">")
+        GenerationOptions(comparison=">")
     with pytest.raises(ValueError, match="batch_size=0"):
-        Settings(batch_size=0)
+        GenerationOptions(batch_size=0)
 
 
 @pytest.mark.parametrize("cap", [0.3, 0.9, 1.0])

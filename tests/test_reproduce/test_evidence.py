@@ -62,20 +62,26 @@ def test_gains_gap_and_seeds() -> None:
 
 
 def test_classes_and_features_stand_below() -> None:
-    def run(car: float | None, within: float, purity: float | None) -> dict[str, Any]:
+    def run(
+        car: float | None,
+        within: float,
+        precision: float | None,
+        key: str = "match_precision",
+    ) -> dict[str, Any]:
         last = {"mIoU": 1.0, "aAcc": 70.0, "per_class": {"sky": 50.0, "car": car}}
         diagnosis = {
             "step": [1, 4],
             "diagnosis/within": [0.9, within],
             "diagnosis/within/car": [0.9, 0.8],
-            "diagnosis/cosine.last/purity": [0.1, purity],
-            "diagnosis/cosine.last/purity/car": [0.1, 0.2],
+            f"diagnosis/cosine.last/{key}": [0.1, precision],
+            f"diagnosis/cosine.last/{key}/car": [0.1, 0.2],
         }
         return {"last": last, "best": last, "diagnosis": diagnosis}
 
     results = {
         "source-only": {0: {**run(1.0, 0.0, None), "diagnosis": {}}},
-        "cosine": {0: run(10.0, 0.2, 0.9), 1: run(20.0, 0.4, 0.7)},
+        # The second is of an earlier version, which called it purity.
+        "cosine": {0: run(10.0, 0.2, 0.9), 1: run(20.0, 0.4, 0.7, "purity")},
         "only-ssl": {0: run(None, 0.5, None)},
     }
     text = write_evidence(TORCS, table_rows("evidence", TORCS, COSINE), results)

@@ -33,14 +33,14 @@ def calls(project: Path) -> list[list[str]]:
     return [line.split() for line in (project / "calls").read_text().splitlines()]
 
 
-def test_a_table_trains_its_label_maker_first_and_each_run_once(project: Path) -> None:
+def test_a_table_trains_its_teacher_first_and_each_run_once(project: Path) -> None:
     plan = make_plan(project)
     failed, lines = carry_out(plan, "only-ssl", "cosine", seeds=(0, 1))
     assert failed == {}
     made = [call[0] for call in calls(project)]
     assert made == ["train", "generate_pseudo_labels", *["train"] * 4]
-    maker, labels, *rest = calls(project)
-    assert maker[1].endswith("source_only/deeplabv2_demo.py")
+    teacher, labels, *rest = calls(project)
+    assert teacher[1].endswith("source_only/deeplabv2_demo.py")
     assert labels[2] == str(project / "work/demo/source-only/seed0/iter_30.pth")
     folder = project / "work/demo/pseudo_labels/source-only_seed0"
     key = "train_dataloader.dataset.target.pseudo_label_dir"
@@ -149,7 +149,7 @@ def test_results_of_other_options_are_not_mixed(project: Path) -> None:
     with pytest.raises(UserError, match=r"other options.*--results"):
         carry_out(make_plan(project, options=options), "source-only")
     carry_out(make_plan(project), "only-ssl")
-    other = make_plan(project, producer="advent-no-pl")
+    other = make_plan(project, teacher="advent-no-pl")
     with pytest.raises(UserError, match=r"other pseudo-labels.*source-only"):
         carry_out(other, "only-ssl")
     (project / "results/demo/only-ssl_seed0.json").write_text("[]")

@@ -1,4 +1,4 @@
-"""The picture of gains: what is drawn where, and in which colour."""
+"""The picture of gains: what is drawn where, and in which color."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_row_is_set_beside_its_own_baseline() -> None:
     }
 
 
-def test_every_seed_is_a_dot_and_colour_means_beyond_noise() -> None:
+def test_every_seed_is_a_dot_and_color_means_beyond_noise() -> None:
     panels: dict[str, dict[str, list[float]]] = {
         "a": {"unsure": UNSURE, "better": BETTER, "none": [], "worse": WORSE},
         "b": {"one": [9.0]},
@@ -52,13 +52,13 @@ def test_every_seed_is_a_dot_and_colour_means_beyond_noise() -> None:
     # The first line of a panel is zero; each row then has its mean and its dots.
     lines: list[Any] = list(first.get_lines())[1:]
     means, dots = lines[0::2], lines[1::2]
-    for place, (values, colour) in enumerate(
+    for place, (values, color) in enumerate(
         [(UNSURE, NOISE), (BETTER, UP), (WORSE, DOWN)]
     ):
         assert list(dots[place].get_xdata()) == values
         assert list(dots[place].get_ydata()) == [place] * 3
         assert means[place].get_xdata()[0] == pytest.approx(sum(values) / 3)
-        assert same_color(dots[place].get_color(), colour)
+        assert same_color(dots[place].get_color(), color)
     bar: Any = first.containers[1]
     (ends,) = bar.lines[2][0].get_segments()
     assert ends[0][0] == pytest.approx(0.6 - half_width(BETTER))

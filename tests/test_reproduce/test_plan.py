@@ -12,37 +12,37 @@ from mmseg_cosda.errors import UserError
 from mmseg_cosda.reproduce.plan import (
     Plan,
     Run,
-    producer_name,
     read_options,
-    with_producers,
+    teacher_name,
+    with_teachers,
 )
-from mmseg_cosda.reproduce.rows import ROWS, Row, Setting
+from mmseg_cosda.reproduce.rows import ROWS, Setting, TableRow
 from mmseg_cosda.reproduce.tables import TABLES, table_rows
 
 
 def test_whose_pseudo_labels_is_a_choice(project: Path, tmp_path: Path) -> None:
     run = Run(ROWS["cosine"], 2)
-    assert make_plan(project).producer_of(run) == Run(ROWS["source-only"], 0)
-    each = make_plan(project, producer="cosine-no-pl", producer_seed=None)
-    assert each.producer_of(run) == Run(ROWS["cosine-no-pl"], 2)
+    assert make_plan(project).teacher_of(run) == Run(ROWS["source-only"], 0)
+    each = make_plan(project, teacher="cosine-no-pl", teacher_seed=None)
+    assert each.teacher_of(run) == Run(ROWS["cosine-no-pl"], 2)
     given = make_plan(project, pseudo_labels=tmp_path)
-    assert given.producer_of(run) is None
+    assert given.teacher_of(run) is None
     assert given.label_dir(run) == tmp_path
     assert given.label_dir(Run(ROWS["source-only"], 0)) is None
     with pytest.raises(UserError, match="needs none itself"):
-        make_plan(project, producer="only-ssl")
+        make_plan(project, teacher="only-ssl")
     with pytest.raises(UserError, match="is no folder"):
         make_plan(project, pseudo_labels=tmp_path / "nowhere")
 
 
 def test_whose_results_are_there_needs_no_pseudo_labels(project: Path) -> None:
-    plan = make_plan(project, producer="cosine-no-pl", producer_seed=None)
+    plan = make_plan(project, teacher="cosine-no-pl", teacher_seed=None)
     first, second = Run(ROWS["cosine"], 1), Run(ROWS["cosine"], 2)
-    maker = Run(ROWS["cosine-no-pl"], 2)
+    teacher = Run(ROWS["cosine-no-pl"], 2)
     plan.result(first).parent.mkdir(parents=True)
     plan.result(first).touch()
-    assert with_producers(plan, [first, second]) == [maker, first, second]
-    assert with_producers(plan, [first]) == [first]
+    assert with_teachers(plan, [first, second]) == [teacher, first, second]
+    assert with_teachers(plan, [first]) == [first]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_whose_results_are_there_needs_no_pseudo_labels(project: Path) -> None:
 def test_the_papers_pseudo_labels_are_the_default(
     net: str, task: str, row: str
 ) -> None:
-    assert producer_name(Setting(task, net)) == row
+    assert teacher_name(Setting(task, net)) == row
 
 
 @pytest.mark.parametrize("table", list(TABLES))
@@ -80,11 +80,11 @@ def settings_of(table: str) -> list[Setting]:
     return [*settings, Setting("demo"), Setting("torcs2camvid")]
 
 
-def check_row(plan: Plan, row: Row) -> None:
+def check_row(plan: Plan, row: TableRow) -> None:
     run = Run(row, 3)
     cfg = read_options(plan.config(run), plan.train_options(run))
     assert cfg.randomness.seed == 3
-    for key, value in row.options.items():
+    for key, value in row.values(plan.setting).items():
         found: Any = cfg
         for part in key.split("."):
             found = found[part]
@@ -103,6 +103,17 @@ def test_an_alignments_options_reach_only_the_rows_that_have_it(project: Path) -
         "randomness.seed=0",
         "train_cfg.max_iters=5",
     ]
+
+
+def test_translated_images_may_lie_in_a_folder_of_another_name(project: Path) -> None:
+    option = "train_dataloader.dataset.source.data_prefix.img_path=elsewhere"
+    setting = Setting("gta2cs", translated=True)
+    plan = make_plan(project, setting=setting, options=(option,))
+    run = Run(ROWS["source-only"], 0)
+    cfg = read_options(plan.config(run), plan.train_options(run))
+    source = cfg.train_dataloader.dataset.source
+    assert source.data_prefix.img_path == "elsewhere"
+    assert source.same_size is False
 
 
 def test_bad_options_are_told(project: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from helpers.tools import load_tool
 
-from mmseg_cosda.benchmark.growth import LOSS
-from mmseg_cosda.benchmark.report import Row
+from benchmarks.speed.growth import LOSS
+from benchmarks.speed.report import Row
 from mmseg_cosda.errors import UserError
 
 

@@ -123,7 +123,7 @@ def test_named_images_are_shown_in_their_order(
     assert np.abs(rows[0].picture.astype(int) - image).mean() < 20  # it was resized
 
 
-def test_the_file_shows_the_datasets_colours(
+def test_the_file_shows_the_datasets_colors(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     compare("--rows", "2")
@@ -132,9 +132,9 @@ def test_the_file_shows_the_datasets_colours(
     pixels = np.asarray(Image.open("out/compared.png").convert("RGB"))
     assert pixels.shape[1] == 2160  # both columns, 7.2 inches at 300 dpi
     column = pixels[:, 432:864]  # ground truth, the second of five
-    found = [(column == colour).all(-1).sum() for colour in PALETTE]
-    coloured = sum((column == colour).all(-1).sum(1) for colour in PALETTE)
-    black = (column[coloured > 200] == 0).all(-1).sum()  # lines with labels, no legend
+    found = [(column == color).all(-1).sum() for color in PALETTE]
+    colored = sum((column == color).all(-1).sum(1) for color in PALETTE)
+    black = (column[colored > 200] == 0).all(-1).sum()  # lines with labels, no legend
     assert min(found) > 0.15 * sum(found)  # random labels: a quarter each
     assert black == 0  # the ignored three of 24 lines hold no class
     ignored = (column == 0).all(-1).sum()

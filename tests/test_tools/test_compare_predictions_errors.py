@@ -35,7 +35,11 @@ def other_net(path: Path) -> None:
         ("az", [], "checkpoint z.pth"),
         ("aa", [], "--checkpoints: a is there twice"),
         ("a", [], "--checkpoints: one alone differs from nothing"),
-        ("ab", ["--images", "ulm_9"], "--images ulm_9: none of the 7"),
+        (
+            "ab",
+            ["--images", "ulm_9"],
+            "--images ulm_9: no image has that name; closest",
+        ),
         ("ab", ["--images", "ulm_1", "--limit", "1"], "--limit and --images"),
         ("ab", ["--rows", "0"], "--rows 0: must be at least 1"),
         ("ab", ["--batch-size", "0"], "--batch-size 0: must be at least 1"),

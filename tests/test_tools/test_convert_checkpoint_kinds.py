@@ -12,7 +12,7 @@ from helpers.processes import run_script
 from helpers.public_states import TOOL, State, classifier, convert, tool
 from torch import Tensor, nn
 
-from mmseg_cosda.models.branches import count_summed_branches
+from mmseg_cosda.checkpoint.branches import count_summed_branches
 
 
 def branches(*scales: float) -> list[Tensor]:

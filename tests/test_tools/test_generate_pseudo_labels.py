@@ -13,7 +13,9 @@ from helpers.pseudo_label_tool import change, files, generate, labels, tool
 from mmengine.config import Config
 from PIL import Image
 
-from mmseg_cosda.pseudo_labels.sources import TargetImages, load_model, target_config
+from mmseg_cosda.config import target_config
+from mmseg_cosda.inference.images import TargetImages
+from mmseg_cosda.inference.loading import load_model
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_missing_files_are_named(project: Project) -> None:
     with pytest.raises(UserError, match=r"checkpoint x\.pth does not exist"):
         tool.main([str(project.config), "x.pth", "--out", str(project.out)])
     project.config.write_text("model = dict(")
-    with pytest.raises(UserError, match=r"config .*config\.py: SyntaxError"):
+    with pytest.raises(UserError, match=r"config .*config\.py, line 1: SyntaxError"):
         generate(project)
 
 

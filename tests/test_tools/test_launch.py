@@ -3,21 +3,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from mmengine.config import Config
-from torch import nn
 
 from mmseg_cosda import launch
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.launch import (
-    CheckpointFitHook,
     add_run_arguments,
     processes,
-    read_config,
-    require_fit,
+    read_run_config,
     run,
     use_mixed_precision,
 )
@@ -38,7 +34,7 @@ def config(tmp_path: Path) -> str:
 
 
 def test_overrides_and_work_dir(config: str) -> None:
-    cfg = read_config(options(config, "--cfg-options", "a.b=2", "a.c=[1,2]"))
+    cfg = read_run_config(options(config, "--cfg-options", "a.b=2", "a.c=[1,2]"))
     assert cfg.a == {"b": 2, "c": [1, 2]}
     assert cfg.work_dir == "work_dirs/small"
     assert cfg.launcher == "none"
@@ -47,33 +43,9 @@ def test_overrides_and_work_dir(config: str) -> None:
 def test_work_dir_of_the_arguments_beats_the_config_s(tmp_path: Path) -> None:
     path = tmp_path / "a.py"
     path.write_text('work_dir = "from_config"\n')
-    assert read_config(options(str(path))).work_dir == "from_config"
+    assert read_run_config(options(str(path))).work_dir == "from_config"
     given = options(str(path), "--work-dir", "given")
-    assert read_config(given).work_dir == "given"
-
-
-def test_a_relative_path_is_read_from_the_working_directory(
-    config: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(Path(config).parent)
-    assert read_config(options("small.py")).a.b == 1
-
-
-def test_a_missing_config_names_the_path_and_the_place(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"config none\.py does not exist"):
-        read_config(options("none.py"))
-    (tmp_path / "a.pth").touch()
-    with pytest.raises(UserError, match=r"a\.pth is no config"):
-        read_config(options(str(tmp_path / "a.pth")))
-
-
-def test_an_option_without_equals_is_told(
-    config: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as stop:
-        options(config, "--cfg-options", "a.b")
-    assert stop.value.code == 2
-    assert "--cfg-options a.b: give key=value" in capsys.readouterr().err
+    assert read_run_config(given).work_dir == "given"
 
 
 def test_amp_is_refused_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,43 +99,6 @@ def test_the_pytorch_launcher_joins_over_gloo_on_the_cpu(
     with processes("pytorch"):
         assert torch.distributed.get_backend() == "gloo"
     assert not torch.distributed.is_initialized()
-
-
-class TestFit:
-    net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
-
-    def test_whole_checkpoints_pass(self) -> None:
-        state = self.net.state_dict()
-        require_fit(self.net, state, "a.pth")
-        require_fit(self.net, {"state_dict": state, "meta": {}}, "a.pth")
-        wrapped = {f"module.{key}": value for key, value in state.items()}
-        wrapped.pop("module.1.num_batches_tracked")
-        require_fit(self.net, wrapped | {"more": torch.ones(1)}, "a.pth")
-
-    def test_another_shape_is_named(self) -> None:
-        state = dict(self.net.state_dict()) | {"0.weight": torch.ones(3, 5)}
-        with pytest.raises(UserError, match=r"1 of 6 weights .* \(0\.weight\)"):
-            require_fit(self.net, state, "a.pth")
-
-    def test_ignored_prefixes_may_be_missing(self) -> None:
-        state = {k: v for k, v in self.net.state_dict().items() if k[0] == "0"}
-        require_fit(self.net, state, "a.pth", ignore=("1.",))
-        with pytest.raises(UserError, match="4 of 6 weights"):
-            require_fit(self.net, state, "a.pth")
-
-    @pytest.mark.parametrize("other", [torch.ones(1), [1], "text"])
-    def test_other_things_are_no_checkpoint(self, other: Any) -> None:
-        with pytest.raises(UserError, match=r"a\.pth holds a .*, not the weights"):
-            require_fit(self.net, other, "a.pth")
-
-    def test_the_hook_looks_into_wrappers(self) -> None:
-        wrapper = nn.Module()
-        wrapper.module = self.net
-        runner: Any = argparse.Namespace(model=wrapper)
-        hook = CheckpointFitHook("a.pth")
-        hook.after_load_checkpoint(runner, dict(self.net.state_dict()))
-        with pytest.raises(UserError, match=r"a\.pth"):
-            hook.after_load_checkpoint(runner, {})
 
 
 class FailingRunner:

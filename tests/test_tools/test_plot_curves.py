@@ -106,6 +106,19 @@ def test_what_is_logged_in_training_can_be_drawn(
         assert shown == {"car": {"d": ([1, 2], [0.5, 0.75])}}
 
 
+def test_what_had_another_name_in_earlier_versions_is_one_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed, name in enumerate(("purity", "match_precision")):
+        values = {f"diagnosis/cosine.last/{name}": [0.5, 0.75 - 0.5 * seed]}
+        path = Path(f"d_seed{seed}.json")
+        write_result(path, {10: 1.0}, diagnosis={"step": [1, 2], **values})
+    now = "diagnosis/cosine.last/match_precision"
+    for metric in (now, "diagnosis/cosine.last/purity"):
+        args = ("d_seed0.json", "d_seed1.json", "--metric", metric)
+        assert draw(monkeypatch, *args) == {now: {"d": ([1, 2], [0.5, 0.5])}}
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [

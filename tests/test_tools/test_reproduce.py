@@ -46,9 +46,9 @@ def dry_run(capsys: pytest.CaptureFixture[str], *args: str) -> list[str]:
         (
             ["--table", "3", "--task", "synthia2cs", "--translated"],
             [
-                "adversarial/deeplabv2_synthia2cs_translated_advent_no-pl",
-                "adversarial/deeplabv2_synthia2cs_translated_advent_no-pl",
-                "cosda/deeplabv2_synthia2cs_translated",
+                "adversarial/deeplabv2_synthia2cs_advent_no-pl",
+                "adversarial/deeplabv2_synthia2cs_advent_no-pl",
+                "cosda/deeplabv2_synthia2cs",
             ],
         ),
         (
@@ -57,8 +57,8 @@ def dry_run(capsys: pytest.CaptureFixture[str], *args: str) -> list[str]:
                 "source_only/deeplabv2_torcs2camvid",
                 "source_only/deeplabv2_torcs2camvid",
                 "cosda/deeplabv2_torcs2camvid",
-                "cosda/ablations/deeplabv2_torcs2camvid_no-queue",
-                "cosda/ablations/deeplabv2_torcs2camvid_no-class-split",
+                "cosda/deeplabv2_torcs2camvid",
+                "cosda/deeplabv2_torcs2camvid",
                 "cosda/ablations/deeplabv2_torcs2camvid_with-adversarial",
                 "self_training/deeplabv2_torcs2camvid",
                 "adversarial/deeplabv2_torcs2camvid",
@@ -80,6 +80,17 @@ def test_a_dry_run_prints_the_commands_in_order(
     assert list(tmp_path.iterdir()) == []  # nothing was run or written
     labels = [i for i, line in enumerate(lines) if "generate_pseudo_labels" in line]
     assert labels == ([] if "1" in args else [1])
+    for line in lines:
+        words = line.split()
+        for option in (
+            "train_dataloader.dataset.source.data_prefix.img_path=images_translated",
+            "train_dataloader.dataset.source.same_size=False",
+        ):
+            assert (option in words) == ("--translated" in args)
+        assert ("_translated/" in line) == ("--translated" in args)  # a folder apart
+    if "torcs2camvid" in args:
+        assert "model.alignments.cosine.use_queue=False" in lines[3]
+        assert "model.alignments.cosine.class_wise=False" in lines[4]
 
 
 def test_commands_are_short_from_the_repository(

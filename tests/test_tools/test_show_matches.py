@@ -22,9 +22,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import mmseg_cosda.matches.source as source
+from mmseg_cosda.config import read_config
 from mmseg_cosda.errors import UserError, run_tool
+from mmseg_cosda.inference.loading import load_model
 from mmseg_cosda.models.taps import record_taps
-from mmseg_cosda.pseudo_labels.sources import load_model, read_config
 
 THRESHOLD, CAPACITY = 0.75, 6
 
@@ -164,7 +165,7 @@ def test_figures_equal_a_naive_count(tool: ModuleType, demo: Path) -> None:
         for name, part, whole in (
             ("pulled", pulled, pixels),
             ("selected", selected, pairs),
-            ("purity", right, selected),
+            ("match_precision", right, selected),
         ):
             expected = part / whole if whole else None
             assert entry[name] == pytest.approx(expected, abs=1e-9), (key, name)
@@ -176,7 +177,7 @@ def test_the_picture_has_panels_for_each_image(
     run(tool, demo, "--count", "1", "--source-images", "2", "--pixels", "2")
     one = np.asarray(Image.open(demo / "out/matches.png").convert("RGB"))
     text = capsys.readouterr().out
-    assert "purity, %" in text
+    assert "match precision, %" in text
     assert "no source feature of" in text
     assert [path.name for path in (demo / "out").iterdir()] == ["matches.png"]
     run(tool, demo, "--count", "2", "--source-images", "2", "--pixels", "2")
@@ -208,7 +209,7 @@ def test_training_images_and_dataset_order(tool: ModuleType, demo: Path) -> None
         (["--seed", "-1"], "--seed -1: must not be negative"),
         (["--tap", "layer9"], "--tap layer9: the cosine loss has layer4"),
         (["--alignment", "c"], "no cosine loss 'c'.*give --alignment, one of cosine"),
-        (["--images", "nowhere"], "--images nowhere: none of the 2 images"),
+        (["--images", "nowhere"], "--images nowhere: no image has that name"),
         (["--out", "a.txt"], "--out a.txt: must end with .png, .pdf or .svg"),
         (["--device", "cuda:77"], "--device cuda:77: this machine has no such device"),
         (

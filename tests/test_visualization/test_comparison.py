@@ -1,4 +1,4 @@
-"""Scores, the choice of images, and the picture's colours."""
+"""Scores, the choice of images, and the picture's colors."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-import torch
-from helpers.toys import batch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.inference.predicted_maps import LabelMaps
 from mmseg_cosda.visualization.arguments import named_values
 from mmseg_cosda.visualization.comparison import compare, pick
-from mmseg_cosda.visualization.panels import Legend, Row, draw_panels, legend_of
-from mmseg_cosda.visualization.predictions import LabelMaps, read_picture
-from mmseg_cosda.visualization.selection import Score, find_images, score
+from mmseg_cosda.visualization.panels import Legend, PictureRow, draw_panels, legend_of
+from mmseg_cosda.visualization.selection import Score, score
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -31,15 +29,6 @@ class Dataset:
 
 def maps(*rows: list[int]) -> LabelMaps:
     return LabelMaps([np.array([row], np.uint8) for row in rows])
-
-
-def test_maps_come_back_as_they_were() -> None:
-    rng = np.random.default_rng(0)
-    shapes = ((7, 5), (1, 1), (30, 40))
-    labels = [rng.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
-    kept = LabelMaps(labels)
-    for ours, expected in zip(kept, labels, strict=True):
-        np.testing.assert_array_equal(ours, expected)
 
 
 def test_the_images_are_counted_by_hand() -> None:
@@ -72,31 +61,13 @@ def test_a_score_is_over_the_classes_of_the_image() -> None:
     assert math.isnan(nothing.accuracy)
 
 
-def test_images_are_found_by_name() -> None:
-    names = ["ulm/a", "bonn/a", "bonn/b.v2", "c"]
-    wanted = ["ulm/a", "bonn/a_img.png", "b.v2", "b.v2.png", "c.jpg", "c_img"]
-    assert find_images(wanted, names, "_img") == [0, 1, 2, 2, 3, 3]
-    with pytest.raises(UserError, match="there are ulm/a, bonn/a; give the folder"):
-        find_images(["a"], names)
-    with pytest.raises(UserError, match=r"none of the 4 .* \(there are bonn/b\.v2"):
-        find_images(["bonn/b.v3"], names)
-
-
 @pytest.mark.parametrize("text", ["a", "=b", "a=", " =b"])
 def test_a_name_and_a_value_are_needed(text: str) -> None:
     with pytest.raises(UserError, match="give NAME=CKPT"):
         named_values([text], "--checkpoints", "CKPT")
 
 
-def test_the_picture_is_rgb_at_the_size_of_the_labels() -> None:
-    image = batch()["source"]["inputs"][0]
-    image[:] = torch.tensor([10, 20, 30], dtype=torch.uint8).view(3, 1, 1)  # BGR
-    picture = read_picture({"inputs": image}, np.zeros((5, 9), np.uint8))
-    assert picture.shape == (5, 9, 3)
-    assert (picture == (30, 20, 10)).all()
-
-
-def test_panels_show_labels_in_their_colours_and_what_occurs() -> None:
+def test_panels_show_labels_in_their_colors_and_what_occurs() -> None:
     palette = [(128, 64, 128), (10, 200, 30), (250, 240, 20), (20, 30, 230)]
     truth = np.zeros((40, 60), np.uint8)
     truth[:20] = 1
@@ -104,7 +75,7 @@ def test_panels_show_labels_in_their_colours_and_what_occurs() -> None:
     predicted = np.full((40, 60), 3, np.uint8)
     picture = np.full((40, 60, 3), 77, np.uint8)
     name = "city/" + 60 * "x" + "_000019"
-    row = Row(name, "", picture, truth, [predicted], [Score(12.34, math.nan)])
+    row = PictureRow(name, "", picture, truth, [predicted], [Score(12.34, math.nan)])
     legend = Legend(("road", "sky", "bus", "car"), palette, 255)
     figure = draw_panels([row], ["model"], legend)
     canvas = FigureCanvasAgg(figure)
@@ -118,8 +89,8 @@ def test_panels_show_labels_in_their_colours_and_what_occurs() -> None:
         inside = pixels[
             math.ceil(top) : math.floor(bottom), math.ceil(box.x0) : math.floor(box.x1)
         ]
-        colours = [*palette, (0, 0, 0), (77, 77, 77)]
-        return [float((inside == colour).all(-1).mean()) for colour in colours]
+        colors = [*palette, (0, 0, 0), (77, 77, 77)]
+        return [float((inside == color).all(-1).mean()) for color in colors]
 
     np.testing.assert_allclose(shares(0), [0, 0, 0, 0, 0, 1], atol=0.03)
     np.testing.assert_allclose(shares(1), [0.5, 0.375, 0, 0, 0.125, 0], atol=0.03)
@@ -145,9 +116,9 @@ def test_panels_show_labels_in_their_colours_and_what_occurs() -> None:
         assert not legend_box.overlaps(panel)
 
 
-def test_a_palette_must_have_a_colour_for_each_class() -> None:
-    class Colourless(Dataset):
+def test_a_palette_must_have_a_color_for_each_class() -> None:
+    class Colorless(Dataset):
         metainfo = {"classes": ("a", "b"), "palette": None}  # type: ignore[dict-item]
 
-    with pytest.raises(UserError, match="has 2 classes, but 0 colours"):
-        legend_of(Colourless)
+    with pytest.raises(UserError, match="has 2 classes, but 0 colors"):
+        legend_of(Colorless)

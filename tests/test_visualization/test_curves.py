@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.visualization.bands import Band, make_band
 from mmseg_cosda.visualization.curves import axis_label, draw_curves
-from mmseg_cosda.visualization.files import COLOURS
+from mmseg_cosda.visualization.files import COLORS
 
 SEEDS = [
     {10: 1.0, 20: 5.0, 30: 7.0},
@@ -95,16 +95,16 @@ def test_a_single_evaluation_among_lines_is_at_its_iteration() -> None:
     np.testing.assert_allclose(place, axis.transData.transform((10, 10.0)))
 
 
-def test_small_multiples_share_colours() -> None:
+def test_small_multiples_share_colors() -> None:
     a, b = bands(2)
     figure = draw_curves({"car": [a, b], "road": [b]}, "IoU (%)")
     car, road = figure.axes
     assert [car.get_title(), road.get_title()] == ["car", "road"]
-    assert [to_hex(line.get_color()) for line in car.lines] == [*COLOURS[:2]]
-    assert [to_hex(line.get_color()) for line in road.lines] == [COLOURS[1]]
+    assert [to_hex(line.get_color()) for line in car.lines] == [*COLORS[:2]]
+    assert [to_hex(line.get_color()) for line in road.lines] == [COLORS[1]]
 
 
-def test_more_lines_than_colours_differ_in_style() -> None:
+def test_more_lines_than_colors_differ_in_style() -> None:
     figure = draw_curves({"mIoU": bands(15)}, "mIoU (%)")
     styles = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines}
     assert len(styles) == 15
@@ -156,7 +156,7 @@ def test_axes_say_their_units() -> None:
     assert axis_label("aAcc", True) == "pixel accuracy on validation (%)"
     assert axis_label("time", False) == "time per iteration (s)"
     assert axis_label("source.decode.acc_seg", False) == "source.decode.acc_seg (%)"
-    share = "diagnosis/cosine.layer4/purity"
+    share = "diagnosis/cosine.layer4/match_precision"
     assert axis_label(share, False) == f"{share} (share)"
     assert axis_label("diagnosis/within/car", False).endswith("(cosine similarity)")
     assert axis_label("loss", False) == "loss"

@@ -33,7 +33,7 @@ def image(*pixels: TargetPixel) -> MatchedImage:
         share=np.array([[0.0, 0.1, 0.3, 0.2], [0.0, 0.0, np.nan, 0.1]]),
         best=np.array([[0.5, 0.7, 0.8, 0.9], [0.3, 0.41, np.nan, 0.9]]),
         pixels=pixels,
-        figures={"selected": 0.123, "pulled": 0.5, "purity": None},
+        figures={"selected": 0.123, "pulled": 0.5, "match_precision": None},
     )
 
 
@@ -51,8 +51,8 @@ def frames(figure: Figure) -> list[str]:
 
 def test_a_pixel_s_frames_say_whether_it_is_pulled_rightly() -> None:
     figure = draw_matches([image(pixel(0, 0), pixel(0, 1), pixel(1, None))], LOOK)
-    colours = [to_hex(colour) for colour in (RIGHT, WRONG, UNKNOWN) for _ in range(4)]
-    assert frames(figure) == colours
+    colors = [to_hex(color) for color in (RIGHT, WRONG, UNKNOWN) for _ in range(4)]
+    assert frames(figure) == colors
     written = texts(figure)
     assert "✓ road" in written
     assert "✗ is traffic light" in written

@@ -18,10 +18,24 @@ target_pseudo_label_pipeline = [
     dict(type="RandomFlip", prob=0.5),
     dict(type="PackSegInputs"),
 ]
-# Feeds validation and test: the target's other images, with ground truth.
+# Feeds validation and test: the target's other images, with ground truth. Takes a
+# photograph too (inference_model, MMSegInferencer), at its own size.
 test_pipeline = [
+    dict(type="LoadImageFromFile"),
     dict(type="LoadDemoStreet", with_labels=True),
     dict(type="PackSegInputs"),
+]
+# Feeds test.py --tta: the image, then its mirror image.
+tta_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(
+        type="TestTimeAug",
+        transforms=[
+            [dict(type="RandomFlip", prob=0.0), dict(type="RandomFlip", prob=1.0)],
+            [dict(type="LoadDemoStreet", with_labels=True)],
+            [dict(type="PackSegInputs")],
+        ],
+    ),
 ]
 train_dataloader = dict(
     batch_size=1,

@@ -1,4 +1,4 @@
-# Self-rendered streets (TORCS art) -> CamVid, 11 classes: a small real benchmark.
+# Self-rendered streets (TORCS art) -> CamVid, 11 classes: a small data set.
 # COSDA_DATA names the folder that holds source/, target/ and weights/.
 data_root = "{{$COSDA_DATA:data/torcs2camvid}}"
 # (W, H) of the network's input, both domains; files and evaluation are 480x360.
@@ -35,6 +35,20 @@ test_pipeline = [
     dict(type="LoadAnnotations"),
     dict(type="CheckLabels", num_classes=num_classes),
     dict(type="PackSegInputs"),
+]
+# Feeds test.py --tta: the image, then its mirror image; labels stay as they are.
+tta_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(type="ResizePIL", size=target_size),
+    dict(
+        type="TestTimeAug",
+        transforms=[
+            [dict(type="RandomFlip", prob=0.0), dict(type="RandomFlip", prob=1.0)],
+            [dict(type="LoadAnnotations")],
+            [dict(type="CheckLabels", num_classes=num_classes)],
+            [dict(type="PackSegInputs")],
+        ],
+    ),
 ]
 
 train_dataloader = dict(
@@ -75,3 +89,27 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(type="SubsetIoUMetric")
 test_evaluator = val_evaluator
+
+# What logs how good the matches are: reads target images of training with the ground
+# truth that no training sees. A config says `custom_hooks = _base_.diagnosis_hooks`.
+diagnosis_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(type="ResizePIL", size=target_size),
+    dict(type="LoadAnnotations"),
+    dict(type="PackSegInputs"),
+]
+diagnosis_hooks = [
+    dict(type="AlignmentReportHook", interval=100),
+    dict(
+        type="MatchDiagnosisHook",
+        interval=100,
+        dataset=dict(
+            type="CamVid11Dataset",
+            data_root=data_root,
+            data_prefix=dict(
+                img_path="target/train/images", seg_map_path="target/train/labels"
+            ),
+            pipeline=diagnosis_pipeline,
+        ),
+    ),
+]

@@ -1,15 +1,22 @@
-# Table 4, "with Adversarial": eq. 12 and the adversarial loss together.
-_base_ = [
-    "../../_base_/models/deeplabv2_demo_cosine.py",
-    "../../_base_/datasets/demo_pl.py",
-    "../../_base_/schedules/adamw_poly_demo_adversarial.py",
-]
+# Table 4, "with Adversarial": eq. 12 and the adversarial loss together. All else is as
+# with pseudo-labels alone; the discriminator has an optimizer of its own.
+_base_ = ["../../self_training/deeplabv2_demo.py"]
 model = dict(
     alignments=dict(
+        cosine=dict(
+            type="ClassWiseCosineLoss",
+            taps=dict(layer4=dict(feature="backbone[-1]", channels=256, threshold=0.6)),
+            queue_size=500,
+            loss_weight=1.0,
+        ),
         adversarial=dict(
             type="AdversarialLoss",
-            discriminator=dict(type="FCDiscriminator", num_classes=10),
+            discriminator=dict(type="FCDiscriminator"),
             loss_weight=1e-3,
-        )
+        ),
     )
+)
+optim_wrapper = dict(
+    constructor="JointOptimWrapperConstructor",
+    discriminator=dict(optimizer=dict(type="Adam", lr=1e-4, betas=(0.9, 0.99))),
 )

@@ -1,4 +1,21 @@
 # Table 4, "w/o Class-wise Split": all target features against all features of the
 # current source image; neither process A nor B, hence no dictionary either.
-_base_ = ["../deeplabv2_gta2cs.py"]
-model = dict(alignments=dict(cosine=dict(class_wise=False)))
+_base_ = [
+    "../../_base_/models/deeplabv2_r101.py",
+    "../../_base_/datasets/gta2cs_pl.py",
+    "../../_base_/schedules/sgd_poly_120k.py",
+]
+model = dict(
+    alignments=dict(
+        cosine=dict(
+            type="ClassWiseCosineLoss",
+            taps=dict(
+                layer4=dict(feature="backbone[-1]", channels=2048, threshold=0.6)
+            ),
+            queue_size=2500,
+            loss_weight=0.01,
+            reduction="mean",
+            class_wise=False,
+        ),
+    )
+)

@@ -1,3 +1,20 @@
 # Table 4, "w/o Dictionary": the current source image's features alone, by class.
-_base_ = ["../deeplabv2_gta2cs.py"]
-model = dict(alignments=dict(cosine=dict(use_queue=False)))
+_base_ = [
+    "../../_base_/models/deeplabv2_r101.py",
+    "../../_base_/datasets/gta2cs_pl.py",
+    "../../_base_/schedules/sgd_poly_120k.py",
+]
+model = dict(
+    alignments=dict(
+        cosine=dict(
+            type="ClassWiseCosineLoss",
+            taps=dict(
+                layer4=dict(feature="backbone[-1]", channels=2048, threshold=0.6)
+            ),
+            queue_size=2500,
+            loss_weight=0.01,
+            reduction="mean",
+            use_queue=False,
+        ),
+    )
+)

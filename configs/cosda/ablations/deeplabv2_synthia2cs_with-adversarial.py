@@ -1,15 +1,25 @@
-# Table 4, "with Adversarial": eq. 12 and the adversarial loss together.
-_base_ = [
-    "../../_base_/models/deeplabv2_r101_cosine_synthia_16way.py",
-    "../../_base_/datasets/synthia2cs_pl.py",
-    "../../_base_/schedules/sgd_poly_120k_adversarial.py",
-]
+# Table 4, "with Adversarial": eq. 12 and the adversarial loss together. All else is as
+# with pseudo-labels alone; the discriminator has an optimizer of its own.
+_base_ = ["../../self_training/deeplabv2_synthia2cs.py"]
 model = dict(
     alignments=dict(
+        cosine=dict(
+            type="ClassWiseCosineLoss",
+            taps=dict(
+                layer4=dict(feature="backbone[-1]", channels=2048, threshold=0.4)
+            ),
+            queue_size=2500,
+            loss_weight=0.01,
+            reduction="mean",
+        ),
         adversarial=dict(
             type="AdversarialLoss",
-            discriminator=dict(type="FCDiscriminator", num_classes=16),
+            discriminator=dict(type="FCDiscriminator"),
             loss_weight=1e-3,
-        )
+        ),
     )
+)
+optim_wrapper = dict(
+    constructor="JointOptimWrapperConstructor",
+    discriminator=dict(optimizer=dict(type="Adam", lr=1e-4, betas=(0.9, 0.99))),
 )

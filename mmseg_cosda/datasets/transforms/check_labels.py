@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
+from mmseg_cosda.datasets.label_files import check_label_ids
 from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
 
 
@@ -18,7 +18,8 @@ class CheckLabels(BaseTransform):
     Without it, such a label dies inside the loss, on a GPU without a word about
     the file. Costs two comparisons per pixel.
 
-    Required key: ``gt_seg_map``, (H, W) of any integer type.
+    Read where present: ``gt_seg_map``, (H, W) of any integer type; a sample without
+    labels passes through as it is.
 
     Args:
         num_classes: Number of classes; labels are 0 to ``num_classes - 1``.
@@ -34,7 +35,7 @@ class CheckLabels(BaseTransform):
         >>> check(sample)
         Traceback (most recent call last):
         ...
-        ValueError: a.png: holds the labels [11], but there are 11 classes...
+        mmseg_cosda.errors.UserError: a.png: holds the labels [11], but ...
     """
 
     def __init__(self, num_classes: int, ignore_index: int = IGNORE_INDEX) -> None:
@@ -57,18 +58,10 @@ class CheckLabels(BaseTransform):
         Raises:
             ValueError: See the class.
         """
-        labels = results["gt_seg_map"]
-        wrong = labels >= self.num_classes
-        if np.issubdtype(labels.dtype, np.signedinteger):
-            wrong |= labels < 0
-        wrong &= labels != self.ignore_index
-        if wrong.any():
-            raise ValueError(
-                f"{results.get('seg_map_path')}: holds the labels "
-                f"{np.unique(labels[wrong]).tolist()}, but there are "
-                f"{self.num_classes} classes (0 to {self.num_classes - 1}, and "
-                f"{self.ignore_index} to ignore); check that the folder holds this "
-                "dataset's labels, or list the file in the dataset's `exclude`"
+        if "gt_seg_map" in results:
+            path = results.get("seg_map_path")
+            check_label_ids(
+                results["gt_seg_map"], self.num_classes, self.ignore_index, path
             )
         return results
 

@@ -6,26 +6,29 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from mmcv.transforms import BaseTransform
+from mmcv.transforms import LoadImageFromFile
 from mmseg.registry import TRANSFORMS
 
 UInt8 = npt.NDArray[np.uint8]
 
 
 @TRANSFORMS.register_module()
-class LoadDemoStreet(BaseTransform):
+class LoadDemoStreet(LoadImageFromFile):
     """Render an image of ``DemoStreetsDataset``, in place of reading a file.
 
-    Required keys: ``demo_street``, ``img_path``, ``seg_fields``. Added keys:
-    ``img`` ((H, W, 3) BGR uint8), ``img_shape``, ``ori_shape`` and, with labels,
-    ``gt_seg_map`` ((H, W) uint8).
+    Other samples are loaded as the host's ``LoadImageFromFile`` loads them, and one
+    that has its image already passes unchanged, so that the demo's pipelines take a
+    photograph too. A test pipeline starts with ``LoadImageFromFile``, which the host
+    looks for by name to predict from a file or an array, and has this transform
+    behind it for the ground truth.
+
+    Required keys: ``demo_street`` and ``seg_fields``, or ``img_path``, or ``img``.
+    Added keys: ``img`` ((H, W, 3) BGR uint8), ``img_shape``, ``ori_shape`` and, for a
+    street with labels, ``gt_seg_map`` ((H, W) uint8).
 
     Args:
         with_labels: Whether to add the ground truth. Default True. False for an
             unlabelled target, and before ``LoadAnnotations`` for pseudo-labels.
-
-    Raises:
-        ValueError: At use, for samples of other datasets.
 
     Examples:
         >>> from mmseg_cosda.datasets import DemoStreetsDataset
@@ -36,6 +39,7 @@ class LoadDemoStreet(BaseTransform):
     """
 
     def __init__(self, with_labels: bool = True) -> None:
+        super().__init__()
         self.with_labels = with_labels
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -46,18 +50,16 @@ class LoadDemoStreet(BaseTransform):
 
         Returns:
             The same sample.
-
-        Raises:
-            ValueError: See the class.
         """
         if "demo_street" not in results:
-            raise ValueError(
-                f"{results.get('img_path')} is no image of DemoStreetsDataset: take "
-                'dict(type="LoadImageFromFile") instead of LoadDemoStreet'
+            loaded: dict[str, Any] = (
+                results if "img" in results else super().transform(results)
             )
+            return loaded
         image, labels = results["demo_street"].render()
-        results["img"] = image
-        results["img_shape"] = results["ori_shape"] = image.shape[:2]
+        if "img" not in results:
+            results["img"] = image
+            results["img_shape"] = results["ori_shape"] = image.shape[:2]
         if self.with_labels:
             results["gt_seg_map"] = _mapped(labels, results.get("label_map"))
             results["seg_fields"].append("gt_seg_map")

@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from mmcv.transforms import LoadImageFromFile
 from mmseg.registry import TRANSFORMS
 from PIL import Image
 
+from mmseg_cosda.datasets.transforms.load_image import LoadImageFromFile
 from mmseg_cosda.datasets.transforms.resize import check_size, resize_pil
 from mmseg_cosda.files import atomic_write
 
 UInt8 = npt.NDArray[np.uint8]
+Loaded = tuple[UInt8, tuple[int, int], int]
+"""An image, its file's (H, W), its EXIF orientation."""
 
 
 @TRANSFORMS.register_module()
@@ -40,6 +42,8 @@ class LoadResizedImage(LoadImageFromFile):
     Args:
         size: (width, height) in pixels.
         cache_dir: Folder of the cache, made if missing; None keeps none.
+        orientation: ``"stored"`` or ``"shown"``, see ``LoadImageFromFile``; default
+            None: as the dataset says.
 
     Raises:
         ValueError: For a size that is not two positive integers; at use, for images
@@ -55,8 +59,13 @@ class LoadResizedImage(LoadImageFromFile):
         ((2, 3, 3), (4, 6), (0.5, 0.5))
     """
 
-    def __init__(self, size: Sequence[int], cache_dir: str | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        size: Sequence[int],
+        cache_dir: str | None = None,
+        orientation: str | None = None,
+    ) -> None:
+        super().__init__(orientation=orientation)
         self.size = check_size(size, "LoadResizedImage")
         self.cache_dir = cache_dir
 
@@ -72,26 +81,31 @@ class LoadResizedImage(LoadImageFromFile):
         Raises:
             ValueError: See the class.
         """
-        entry = None if self.cache_dir is None else self._entry(results["img_path"])
+        wanted = self.wanted_orientation(results)
+        entry = None
+        if self.cache_dir is not None:
+            entry = self._entry(results["img_path"], wanted)
         found = None if entry is None else _read(entry, self.size)
         if found is None:
             found = self._load(results)
             if entry is not None:
                 self._write(entry, *found)
-        image, shape = found
+        image, shape, tag = found
         results["img"] = image
         results["img_shape"], results["ori_shape"] = image.shape[:2], shape
         results["scale"] = self.size
         results["scale_factor"] = (self.size[0] / shape[1], self.size[1] / shape[0])
         results["keep_ratio"] = False
+        self.note_orientation(results, tag)
         return results
 
-    def _load(self, results: dict[str, Any]) -> tuple[UInt8, tuple[int, int]]:
-        image = super().transform(dict(results))["img"]
+    def _load(self, results: dict[str, Any]) -> Loaded:
+        wanted = self.wanted_orientation(results)
+        image, tag = self._decode(results["img_path"], wanted)
         shape = (image.shape[0], image.shape[1])
-        return resize_pil(image, self.size, Image.Resampling.BICUBIC), shape
+        return resize_pil(image, self.size, Image.Resampling.BICUBIC), shape, tag
 
-    def _entry(self, path: str) -> Path:
+    def _entry(self, path: str, orientation: str | None) -> Path:
         """Return the cache's file of an image."""
         try:
             stat = os.stat(path)
@@ -100,15 +114,21 @@ class LoadResizedImage(LoadImageFromFile):
                 f"{path}: cannot be read ({error.strerror}); the cache of "
                 "LoadResizedImage is for local images"
             ) from error
-        facts = (os.path.abspath(path), stat.st_size, stat.st_mtime_ns, self.size)
+        facts: tuple[Any, ...] = (os.path.abspath(path), stat.st_size)
+        facts += (stat.st_mtime_ns, self.size)
+        facts += () if orientation is None else (orientation,)
         digest = hashlib.sha256(repr(facts).encode()).hexdigest()
         return Path(str(self.cache_dir), digest[:2], f"{digest[2:34]}.npy")
 
-    def _write(self, entry: Path, image: UInt8, shape: tuple[int, int]) -> None:
+    def _write(
+        self, entry: Path, image: UInt8, shape: tuple[int, int], tag: int
+    ) -> None:
         try:
             with atomic_write(entry) as file:
                 np.save(file, np.array(shape), allow_pickle=False)
                 np.save(file, image, allow_pickle=False)
+                if tag != 1:
+                    np.save(file, np.array(tag), allow_pickle=False)
         except OSError as error:
             raise ValueError(
                 f"cache_dir={self.cache_dir!r} of LoadResizedImage: cannot write there "
@@ -120,14 +140,17 @@ class LoadResizedImage(LoadImageFromFile):
         return f"LoadResizedImage(size={self.size}, cache_dir={self.cache_dir!r})"
 
 
-def _read(entry: Path, size: tuple[int, int]) -> tuple[UInt8, tuple[int, int]] | None:
-    """Return an entry's image and original (H, W); None if absent or damaged."""
+def _read(entry: Path, size: tuple[int, int]) -> Loaded | None:
+    """Return an entry's content; None if absent or damaged."""
     try:
         with entry.open("rb") as file:
             shape = np.load(file, allow_pickle=False)
             image: UInt8 = np.load(file, allow_pickle=False)
+            rest = file.read(1)
+            file.seek(-len(rest), os.SEEK_CUR)
+            tag = int(np.load(file, allow_pickle=False)) if rest else 1
     except (OSError, ValueError, EOFError):
         return None
     if image.shape != (size[1], size[0], 3) or shape.shape != (2,):
         return None
-    return image, (int(shape[0]), int(shape[1]))
+    return image, (int(shape[0]), int(shape[1])), tag

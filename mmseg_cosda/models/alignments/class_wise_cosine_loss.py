@@ -24,12 +24,12 @@ from mmseg_cosda.models.alignments.source_memory import (
     SourceMemory,
     UnsplitCurrentSource,
 )
-from mmseg_cosda.models.diagnosis import MatchCounts, count_matches
 from mmseg_cosda.models.functional import (
     class_means,
     class_repulsion_loss,
     confident_predictions,
 )
+from mmseg_cosda.models.matching import MatchSums, count_matches
 from mmseg_cosda.models.memory import ClassFeatureQueue
 from mmseg_cosda.option_checks import (
     require_choices,
@@ -58,7 +58,8 @@ class ClassWiseCosineLoss(BaseAlignment):
         taps: Named feature maps: ``feature`` (a tap path such as "backbone[-1]"),
             ``channels`` K, ``threshold`` T_cos in [-1, 1] and optionally
             ``label_padding``, pixels by which the network pads its input, to align
-            labels with the map's geometry; the paper resizes labels straight (0).
+            labels with the map's geometry; the paper resizes labels straight (0). None
+            removes a map that a parent config names.
         queue_size: dict-size, source features kept per class; the paper's 2,500 for
             DeepLabV2.
         loss_weight: lambda_cos; the paper's 0.01 for DeepLabV2.
@@ -108,7 +109,7 @@ class ClassWiseCosineLoss(BaseAlignment):
     def __init__(
         self,
         num_classes: int,
-        taps: dict[str, dict[str, Any]],
+        taps: dict[str, dict[str, Any] | None],
         queue_size: int = 2500,
         loss_weight: float = 0.01,
         reduction: str = "mean",
@@ -279,7 +280,7 @@ class ClassWiseCosineLoss(BaseAlignment):
         return figures
 
     @torch.no_grad()
-    def diagnose(self, domain: DomainBatch, truth: Tensor) -> dict[str, MatchCounts]:
+    def diagnose(self, domain: DomainBatch, truth: Tensor) -> dict[str, MatchSums]:
         """Count what the loss would select on labelled target images, and how rightly.
 
         Args:
@@ -287,7 +288,7 @@ class ClassWiseCosineLoss(BaseAlignment):
             truth: Their ground truth, (B, H, W).
 
         Returns:
-            Counts per tap; none without a queue, which leaves nothing to compare with.
+            Sums per tap; none without a queue, which leaves nothing to compare with.
         """
         predictions = self._predictions(domain)
         found = {}
@@ -308,6 +309,10 @@ class ClassWiseCosineLoss(BaseAlignment):
     def queue(self, name: str) -> ClassFeatureQueue:
         """Return a tap's queue; there is none with use_queue or class_wise off."""
         return self.memory.queue(name)
+
+    def replace_queue(self, name: str, queue: ClassFeatureQueue) -> None:
+        """Put another queue in the place of a tap's, such as one that traces rows."""
+        self.queues[name] = queue
 
     def feature(
         self, name: str, domain: DomainBatch, update_mean: bool = False

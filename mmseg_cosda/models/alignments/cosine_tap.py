@@ -65,11 +65,13 @@ class CosineTap:
         return resize_labels(labels, size, self.label_padding, ignore_index)
 
 
-def build_taps(taps: Mapping[str, Mapping[str, Any]]) -> dict[str, CosineTap]:
+def build_taps(
+    taps: Mapping[str, Mapping[str, Any] | None],
+) -> dict[str, CosineTap]:
     """Check the taps of a config.
 
     Args:
-        taps: Options of each tap by name.
+        taps: Options of each tap by name; None removes one.
 
     Returns:
         The taps by name.
@@ -83,10 +85,10 @@ def build_taps(taps: Mapping[str, Mapping[str, Any]]) -> dict[str, CosineTap]:
         >>> build_taps(taps)["layer4"].threshold
         0.6
     """
-    if not taps:
-        raise ValueError("ClassWiseCosineLoss: taps is empty, name at least one")
     built = {}
     for name, options in taps.items():
+        if options is None:
+            continue
         try:
             built[name] = CosineTap(**options)
         except TypeError as error:
@@ -94,6 +96,11 @@ def build_taps(taps: Mapping[str, Mapping[str, Any]]) -> dict[str, CosineTap]:
                 f"taps.{name}={dict(options)}: needs feature, channels and threshold, "
                 f"may have label_padding ({error})"
             ) from None
+    if not built:
+        named = f" (each of {', '.join(taps)} is None)" if taps else ""
+        raise ValueError(
+            f"ClassWiseCosineLoss: taps is empty{named}, name at least one"
+        )
     return built
 
 

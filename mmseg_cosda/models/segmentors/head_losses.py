@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,6 +24,11 @@ def image_losses(head: Any, logits: Tensor, sample: Any) -> Losses:
         L_{seg} = - \frac{1}{|\{i: y_i \ne 255\}|} \sum_{i: y_i \ne 255}
             \log \mathrm{softmax}(p_i)_{y_i} \qquad \text{(eq. 1, 2)}
 
+    With the host's ``class_weight`` w it is the weighted mean that torch computes,
+    \sum_i w_{y_i} l_i / \sum_i w_{y_i} over the pixels i with a label, where the
+    host's own code raises an IndexError with ``avg_non_ignore`` (and in older
+    versions always, if any pixel is ignored).
+
     ``BaseDecodeHead.loss_by_feat`` asks the device four times for a number of pixels
     and sorts every pixel's classes for its accuracy. Where a head uses it as it is,
     with cross-entropies over the valid pixels, the same is computed here on the
@@ -35,6 +41,9 @@ def image_losses(head: Any, logits: Tensor, sample: Any) -> Losses:
 
     Returns:
         The head's losses by name and ``acc_seg``, in percent, (1,).
+
+    Raises:
+        ValueError: If ``class_weight`` has not one value per class.
     """
     if not is_plain(head):
         losses: Losses = head.loss_by_feat(logits, [sample])
@@ -52,7 +61,13 @@ def image_losses(head: Any, logits: Tensor, sample: Any) -> Losses:
     mean = pixels.sum() / count
     losses = {}
     for criterion in _criteria(head):
-        name, loss = criterion.loss_name, criterion.loss_weight * mean
+        name = criterion.loss_name
+        if criterion.class_weight is None:
+            loss = criterion.loss_weight * mean
+        else:
+            weight = _pixel_weights(criterion.class_weight, logits, label) * valid
+            weighted = (weight * pixels).sum() / (weight.sum() + _EPS)
+            loss = criterion.loss_weight * weighted
         losses[name] = losses[name] + loss if name in losses else loss
     right = (_is_largest(logits.detach(), label) & valid).sum() + _EPS
     losses["acc_seg"] = (right * 100 / count).view(1)
@@ -68,8 +83,19 @@ def _is_largest(logits: Tensor, label: Tensor) -> Tensor:
     return logits.gather(1, index).squeeze(1) >= logits.amax(dim=1)
 
 
+def _pixel_weights(weights: Sequence[float], logits: Tensor, label: Tensor) -> Tensor:
+    """Return the weight of each pixel's class, (1, H, W); any of ignored pixels."""
+    classes = logits.shape[1]
+    if len(weights) != classes:
+        raise ValueError(
+            f"class_weight={list(weights)} of loss_decode has {len(weights)} values, "
+            f"but the head has {classes} classes; write one per class"
+        )
+    return logits.new_tensor(weights)[label.clamp(0, classes - 1)]
+
+
 def is_plain(head: Any) -> bool:
-    """Tell whether a head's loss is the host's mean cross-entropy of valid pixels."""
+    """Tell whether a head's loss is a mean cross-entropy of the valid pixels."""
     return (
         type(head).loss_by_feat is BaseDecodeHead.loss_by_feat
         and head.sampler is None
@@ -81,9 +107,8 @@ def _is_plain_criterion(criterion: Any) -> bool:
     return (
         type(criterion) is CrossEntropyLoss
         and criterion.cls_criterion is cross_entropy
-        and criterion.class_weight is None
         and criterion.reduction == "mean"
-        and criterion.avg_non_ignore
+        and (criterion.avg_non_ignore or criterion.class_weight is not None)
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -12,19 +12,25 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmseg_cosda.models.alignments.base import DomainBatch
+from mmseg_cosda.models.data_preprocessor import UDADataPreprocessor
 from mmseg_cosda.models.phases import Losses, Step, make_step, train_on_phases
 from mmseg_cosda.models.phases.base import with_prefix
 from mmseg_cosda.models.segmentors.compiled_forward import (
     compile_backend,
     compile_forward,
 )
-from mmseg_cosda.models.segmentors.diagnosis import Diagnosis, diagnose
+from mmseg_cosda.models.segmentors.domain_forward import (
+    alignment_paths,
+    make_domain_batch,
+    see_domain,
+)
 from mmseg_cosda.models.segmentors.head_losses import per_image_losses, stack_labels
 from mmseg_cosda.models.segmentors.parts import (
     build_alignments,
     build_phases,
     check_heads,
 )
+from mmseg_cosda.models.segmentors.target_diagnosis import Diagnosis, diagnose
 from mmseg_cosda.models.taps import record_taps
 from mmseg_cosda.randomness import derive_seed
 
@@ -118,12 +124,15 @@ class UDAEncoderDecoder(EncoderDecoder):
         )
         self.target_bn = target_bn
         check_heads(self._heads)
+        if isinstance(self.data_preprocessor, UDADataPreprocessor):
+            self.data_preprocessor.num_classes = self.decode_head.num_classes
+            self.data_preprocessor.ignore_index = self.decode_head.ignore_index
         self.alignments = build_alignments(self, alignments or {})
         self.phases = build_phases(phases or {})
         self.channels_last = channels_last
         if channels_last:
             self.to(memory_format=torch.channels_last)
-        backend = compile_backend(compile_backbone, self._tap_paths())
+        backend = compile_backend(compile_backbone, alignment_paths(self))
         if backend is not None:
             compile_forward(self.backbone, backend)
 
@@ -138,10 +147,6 @@ class UDAEncoderDecoder(EncoderDecoder):
             else:
                 heads["aux"] = auxiliary
         return heads
-
-    def _tap_paths(self) -> list[str]:
-        alignments: Any = self.alignments.values()
-        return [path for each in alignments for path in each.feature_paths]
 
     def extract_feat(self, inputs: Tensor) -> Any:
         """Return the maps of images (B, 3, H, W), the host's ``extract_feat``."""
@@ -166,32 +171,26 @@ class UDAEncoderDecoder(EncoderDecoder):
         Raises:
             ValueError: If a tapped module didn't run.
         """
-        paths = self._tap_paths()
+        paths = alignment_paths(self)
         labels = stack_labels(samples, name)
         heads = self._heads if labels is not None else {"decode": self.decode_head}
         with record_taps(self, paths) as features:
             x = self.extract_feat(images)
             outputs = {key: head(x) for key, head in heads.items()}
-        missing = sorted(set(paths) - set(features))
-        if missing:
-            raise ValueError(
-                f"tap features {missing}: these modules do not run in training; "
-                "name modules on the way from the image to the decode head"
-            )
         losses: Losses = {}
         if labels is not None:
             for key, logits in outputs.items():
                 head_losses = per_image_losses(heads[key], logits, samples)
                 losses.update(with_prefix(f"{name}.{key}", head_losses))
-        domain = DomainBatch(
-            features=features,
-            logits=outputs["decode"],
-            labels=labels,
-            image_size=(images.shape[-2], images.shape[-1]),
-            align_corners=self.align_corners,
-            ignore_index=self.decode_head.ignore_index,
-            step_seed=step.seed or 0,
-            first_image=step.first_image,
+        domain = make_domain_batch(
+            self,
+            images,
+            features,
+            outputs["decode"],
+            labels,
+            paths,
+            step.seed or 0,
+            step.first_image,
         )
         return domain, losses
 
@@ -238,6 +237,17 @@ class UDAEncoderDecoder(EncoderDecoder):
         return train_on_phases(
             self, self.phases.values(), step, optim_wrapper, before_step
         )
+
+    def see(
+        self,
+        inputs: Tensor,
+        labels: Tensor | None = None,
+        *,
+        paths: Iterable[str] | None = None,
+        step_seed: int = 0,
+    ) -> DomainBatch:
+        """Forward images as alignments see them, without a loss: :func:`see_domain`."""
+        return see_domain(self, inputs, labels, paths, step_seed)
 
     def diagnose(
         self, data: dict[str, Any], feature: str, pseudo_labels: Tensor | None = None

@@ -11,7 +11,7 @@ from helpers.loss_problem import C, K, N, problem
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mmseg_cosda.benchmark.measure import peak_extra_mib
+from benchmarks.speed.measure import peak_extra_mib
 from mmseg_cosda.models.functional import class_wise_cosine_loss_with_statistics
 from mmseg_cosda.models.fused import tiles
 

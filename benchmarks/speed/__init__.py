@@ -1,0 +1,1 @@
+"""The speed benchmark: what ``tools/benchmark.py`` measures."""

@@ -1,0 +1,1 @@
+"""How the data set torcs2camvid is made: rendered streets, and CamVid as its target."""

@@ -1,3 +1,0 @@
-# Table 4, "w/o Dictionary": the current source image's features alone, by class.
-_base_ = ["../deeplabv2_demo.py"]
-model = dict(alignments=dict(cosine=dict(use_queue=False)))

@@ -1,3 +1,0 @@
-# The control on translated source images.
-_base_ = ["./deeplabv2_synthia2cs_translated.py"]
-model = dict(target_bn=True)

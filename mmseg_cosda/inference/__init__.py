@@ -1,0 +1,1 @@
+"""Prediction with a config and a checkpoint: images, models, what they predict."""

@@ -1,0 +1,132 @@
+"""What a reader of configs/ relies on: where a value stands, how many files to open."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.config_files import files_opened, own_values, read
+from helpers.shrink import CONFIGS, config_names
+from mmengine.config import Config
+from mmengine.fileio import load
+
+from mmseg_cosda.reproduce.rows import COSINE, ROWS, TRANSLATED
+
+BASES = sorted((CONFIGS / "_base_").rglob("*.py"))
+COSDA = [name for name in config_names() if name.startswith("cosda/")]
+ADVERSARIAL = [name for name in config_names() if "adversarial" in name]
+
+
+@pytest.mark.parametrize("name", COSDA)
+def test_a_child_shows_the_values_of_its_cosine_loss(name: str) -> None:
+    cosine = own_values(name)["model"]["alignments"]["cosine"]
+    assert cosine["type"] == "ClassWiseCosineLoss"
+    assert {"taps", "queue_size", "loss_weight"} <= cosine.keys()
+    for tap in cosine["taps"].values():
+        assert tap.keys() == {"feature", "channels", "threshold"}
+
+
+@pytest.mark.parametrize("name", ADVERSARIAL)
+def test_a_child_shows_the_values_of_its_adversarial_loss(name: str) -> None:
+    values = own_values(name)
+    adversarial = values["model"]["alignments"]["adversarial"]
+    assert adversarial["type"] == "AdversarialLoss"
+    assert {"discriminator", "loss_weight"} <= adversarial.keys()
+    assert ("input" in adversarial) == ("advent" in name)
+    wrapper = values["optim_wrapper"]
+    assert wrapper["constructor"] == "JointOptimWrapperConstructor"
+    assert {"type", "lr", "betas"} <= wrapper["discriminator"]["optimizer"].keys()
+
+
+@pytest.mark.parametrize("path", BASES, ids=lambda path: path.name)
+def test_a_base_is_of_no_method_and_a_schedule_of_no_data(path: Path) -> None:
+    cfg = Config.fromfile(path)
+    assert not cfg.get("model", {}).get("alignments")
+    assert "discriminator" not in cfg.get("optim_wrapper", {})
+    named = set(keys_of(cfg.to_dict()))
+    if path.parent.name != "datasets":
+        assert not named & {"dataset", "data_root", "data_prefix", "pipeline"}
+    if path.parent.name != "models":
+        assert "model" not in named
+
+
+def keys_of(node: Any) -> list[str]:
+    parts = node.values() if isinstance(node, dict) else node
+    own = list(node) if isinstance(node, dict) else []
+    nested = [part for part in parts if isinstance(part, (dict, list, tuple))]
+    return own + [key for part in nested for key in keys_of(part)]
+
+
+def test_few_files_are_opened_to_read_a_child() -> None:
+    opened = {name: len(files_opened(name)) for name in config_names()}
+    assert statistics.median(opened.values()) <= 6
+    assert max(opened.values()) <= 8, max(opened, key=lambda name: opened[name])
+
+
+def test_children_are_short() -> None:
+    for name in config_names():
+        assert len((CONFIGS / name).read_text().splitlines()) <= 30, name
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_a_child_has_the_pipeline_that_it_is_tested_with(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in os.environ:
+        monkeypatch.delenv(key)
+    cfg = Config.fromfile(CONFIGS / name)
+    assert cfg.test_pipeline == cfg.test_dataloader.dataset.pipeline
+    assert cfg.test_pipeline[-1].type == "PackSegInputs"
+
+
+def test_pseudo_label_folders_are_one_variable() -> None:
+    for name in config_names():
+        cfg = read(name)
+        target = cfg.train_dataloader.dataset.target
+        if target.type == "PseudoLabelDataset":
+            assert target.pseudo_label_dir == cfg.pseudo_label_dir
+
+
+@pytest.mark.parametrize("row", ["no-queue", "no-class-split"])
+@pytest.mark.parametrize("task", ["gta2cs", "synthia2cs"])
+@pytest.mark.parametrize("net", ["deeplabv2", "fcn8s"])
+def test_an_ablations_file_is_eq_12_and_one_option(
+    row: str, task: str, net: str
+) -> None:
+    cfg = read(f"cosda/{net}_{task}.py")
+    cfg.merge_from_dict(dict(ROWS[row].options))
+    assert read(f"cosda/ablations/{net}_{task}_{row}.py").to_dict() == cfg.to_dict()
+    assert len(ROWS[row].options) == 1
+    assert all(key.startswith(COSINE) for key in ROWS[row].options)
+
+
+def test_translated_images_lie_beside_the_original_labels() -> None:
+    for task, labels in (("gta2cs", "labels"), ("synthia2cs", "GT/LABELS")):
+        cfg = read(f"cosda/deeplabv2_{task}.py")
+        cfg.merge_from_dict(dict(TRANSLATED))
+        source = cfg.train_dataloader.dataset.source
+        assert source.data_prefix.img_path == "images_translated"
+        assert source.data_prefix.seg_map_path == labels
+        assert source.same_size is False
+
+
+def test_the_documented_options_are_those_of_translated() -> None:
+    options = [f"{key}={value}" for key, value in TRANSLATED.items()]
+    for page in ("docs/reproduce.md", "configs/cosda/README.md"):
+        text = (CONFIGS.parent / page).read_text()
+        assert all(option in text for option in options), page
+
+
+def test_the_metafiles_list_every_config() -> None:
+    listed = [
+        model["Config"]
+        for path in CONFIGS.glob("*/metafile.yml")
+        for model in load(path)["Models"]
+    ]
+    assert sorted(listed) == [f"configs/{name}" for name in config_names()]
+    index = load(CONFIGS.parent / "model-index.yml")["Import"]
+    paths = CONFIGS.glob("*/metafile.yml")
+    assert index == sorted(str(path.relative_to(CONFIGS.parent)) for path in paths)

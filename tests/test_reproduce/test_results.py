@@ -1,0 +1,54 @@
+"""Results of runs whose config was renamed since."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from helpers.pretended_training import ROOT, make_plan
+
+from mmseg_cosda.errors import UserError
+from mmseg_cosda.reproduce.plan import Run, read_options
+from mmseg_cosda.reproduce.results import read_result
+from mmseg_cosda.reproduce.rows import ROWS, Setting
+from mmseg_cosda.reproduce.tables import table_rows
+
+TORCS = Setting("torcs2camvid")
+
+
+def test_the_results_of_this_repository_are_read(project: Path) -> None:
+    plan = make_plan(project, setting=TORCS, result_root=ROOT / "results", options=())
+    cfg = read_options(plan.config(Run(ROWS["cosine"], 0)), [])
+    rows = table_rows("evidence", TORCS, cfg.model.alignments.cosine)
+    found = {
+        f"{row.name}_seed{seed}.json"
+        for row in rows
+        for seed in range(6)
+        if read_result(plan, Run(row, seed)) is not None
+    }
+    assert found == {path.name for path in plan.result_root.glob("torcs2camvid/*.json")}
+
+
+@pytest.mark.parametrize("name", ["no-queue", "target-supervised"])
+def test_a_row_that_had_a_config_of_its_own_still_tells_other_options(
+    project: Path, name: str
+) -> None:
+    plan = make_plan(project, setting=TORCS, options=())
+    run = Run(ROWS[name], 0)
+    kept = ROOT / "results/torcs2camvid" / f"{name}_seed0.json"
+    plan.result(run).parent.mkdir(parents=True)
+    plan.result(run).write_text(kept.read_text())
+    assert read_result(plan, run) is not None
+
+    result = json.loads(kept.read_text())
+    result["options"].append("train_cfg.max_iters=5")
+    plan.result(run).write_text(json.dumps(result))
+    with pytest.raises(UserError, match="other options"):
+        read_result(plan, run)
+
+    result = json.loads(kept.read_text())
+    result["config"] = run.row.config(TORCS)  # of the config alone, without the value
+    plan.result(run).write_text(json.dumps(result))
+    with pytest.raises(UserError, match="other options"):
+        read_result(plan, run)
