@@ -112,15 +112,25 @@ def with_num_classes(config: Mapping[str, Any], model: Any) -> dict[str, Any]:
 
 
 def check_heads(heads: Mapping[str, Any]) -> None:
-    """Refuse heads whose loss can't be taken apart into forward and loss.
+    """Refuse heads with one output, and whose loss is no forward and loss.
 
     Args:
         heads: Decode head and auxiliary heads by log prefix.
 
     Raises:
-        ValueError: If a head computes its loss otherwise than the host's base.
+        ValueError: If a head computes its loss otherwise than the host's base, or
+            predicts one channel: a softmax, a queue and a pseudo-label's class need
+            one for each of two classes or more.
     """
     for name, head in heads.items():
+        if head.out_channels < 2:
+            raise ValueError(
+                f"model: {type(head).__name__} ({name}) has out_channels="
+                f"{head.out_channels}, a sigmoid head; the softmax, the queues and the "
+                f"pseudo-labels need a channel for each class: set num_classes=2 (or "
+                f"more), leave out_channels and threshold out, and "
+                f"loss_decode.use_sigmoid=False"
+            )
         if type(head).loss is not BaseDecodeHead.loss:
             raise ValueError(
                 f"model: {type(head).__name__} ({name}) computes its loss in an "

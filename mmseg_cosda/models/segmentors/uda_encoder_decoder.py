@@ -26,6 +26,7 @@ from mmseg_cosda.models.segmentors.parts import (
     check_heads,
 )
 from mmseg_cosda.models.taps import record_taps
+from mmseg_cosda.preflight.run import check_before_run
 from mmseg_cosda.randomness import derive_seed
 
 
@@ -78,11 +79,13 @@ class UDAEncoderDecoder(EncoderDecoder):
         compile_backbone: Whether ``torch.compile`` compiles the backbone for
             training; or the name of a backend other than torch's default. Taps may
             then name the backbone's outputs, not its inner modules.
+        preflight: Whether the first step within a Runner checks that data, model and
+            schedule agree (``mmseg_cosda.preflight``) before anything is trained.
 
     Raises:
         ValueError: If an alignment or a phase is not one, a tap names no module, a
-            head computes its loss otherwise than by ``forward`` and
-            ``loss_by_feat``, or an option is not one of its choices.
+            head has one output channel or computes its loss otherwise than by
+            ``forward`` and ``loss_by_feat``, or an option is not one of its choices.
 
     Source: "Maximizing Cosine Similarity Between Spatial Features for Unsupervised
     Domain Adaptation in Semantic Segmentation", section 3.
@@ -104,6 +107,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         target_bn: bool = False,
         channels_last: bool = False,
         compile_backbone: bool | str = False,
+        preflight: bool = True,
     ) -> None:
         super().__init__(
             backbone=backbone,
@@ -117,6 +121,7 @@ class UDAEncoderDecoder(EncoderDecoder):
             init_cfg=init_cfg,
         )
         self.target_bn = target_bn
+        self._preflight_due = preflight
         check_heads(self._heads)
         self.alignments = build_alignments(self, alignments or {})
         self.phases = build_phases(phases or {})
@@ -230,6 +235,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         Returns:
             Losses and diagnostics to log.
         """
+        self._check_once()
         batch = self.data_preprocessor(data, True)
         step = make_step(batch["inputs"], batch["data_samples"])
         if step.seed is not None:
@@ -238,6 +244,22 @@ class UDAEncoderDecoder(EncoderDecoder):
         return train_on_phases(
             self, self.phases.values(), step, optim_wrapper, before_step
         )
+
+    def val_step(self, data: Any) -> list[Any]:
+        """Predict a batch of validation, as the host does."""
+        self._check_once()
+        return list(super().val_step(data))
+
+    def test_step(self, data: Any) -> list[Any]:
+        """Predict a batch of a test, as the host does."""
+        self._check_once()
+        return list(super().test_step(data))
+
+    def _check_once(self) -> None:
+        """Run the preflight, if this is the first step within a Runner."""
+        if self._preflight_due:
+            self._preflight_due = False
+            check_before_run(self)
 
     def diagnose(
         self, data: dict[str, Any], feature: str, pseudo_labels: Tensor | None = None
