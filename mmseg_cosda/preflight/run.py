@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterable, Mapping
-from types import FrameType
 from typing import Any
 
 from mmengine.logging import print_log
-from mmengine.runner.base_loop import BaseLoop
 from mmseg.registry import DATASETS
 
 from mmseg_cosda.datasets.domain_pair import DomainPairDataset
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.preflight.callers import calling_loop
 from mmseg_cosda.preflight.facts import DataFacts, Facts, Finding
 from mmseg_cosda.preflight.networks import class_numbers
 from mmseg_cosda.preflight.rules import compare
@@ -22,21 +20,6 @@ from mmseg_cosda.preflight.schedules import training_facts
 from mmseg_cosda.randomness import derived_randomness
 
 LEVELS = {"warning": logging.WARNING, "info": logging.INFO}
-
-
-def calling_loop() -> Any | None:
-    """Return the host's loop that is calling, None in other code.
-
-    A model isn't told who runs it. Hooks and loops are entries of a config that a child
-    may replace, so the segmentor looks for the loop on the way up its own call.
-    """
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        caller = frame.f_locals.get("self")
-        if isinstance(caller, BaseLoop):
-            return caller
-        frame = frame.f_back
-    return None
 
 
 def check_before_run(model: Any) -> None:

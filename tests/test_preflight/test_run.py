@@ -19,8 +19,9 @@ from mmengine.runner import Runner
 
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.preflight import run as preflight_run
+from mmseg_cosda.preflight.callers import calling_loop
 from mmseg_cosda.preflight.rules import compare
-from mmseg_cosda.preflight.run import calling_loop, check_before_run, run_facts
+from mmseg_cosda.preflight.run import check_before_run, run_facts
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from mmseg_cosda.models.segmentors.parts import (
 )
 from mmseg_cosda.models.taps import record_taps
 from mmseg_cosda.preflight.run import check_before_run
+from mmseg_cosda.preflight.weights import watch_loading
 from mmseg_cosda.randomness import derive_seed
 
 
@@ -125,6 +126,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         check_heads(self._heads)
         self.alignments = build_alignments(self, alignments or {})
         self.phases = build_phases(phases or {})
+        watch_loading(self)
         self.channels_last = channels_last
         if channels_last:
             self.to(memory_format=torch.channels_last)
