@@ -9,11 +9,13 @@ from mmseg_cosda.preflight.facts import DataFacts, Facts, Finding, SampleFacts, 
 TRAINED = ("source", "target")
 
 
-def compare(facts: Facts) -> list[Finding]:
+def compare(facts: Facts, sampled: bool = True) -> list[Finding]:
     """Compare what must agree.
 
     Args:
         facts: What is known of data, model and training.
+        sampled: Whether to judge the source's classes by its samples; False where all
+            its files are read.
 
     Returns:
         What was found, errors first; nothing where all is well.
@@ -33,7 +35,8 @@ def compare(facts: Facts) -> list[Finding]:
         *_schedules(facts),
     ]
     for data in facts.data:
-        found += [*_ids(data), *_sizes(data), *_absent_classes(data)]
+        found += [*_ids(data), *_sizes(data)]
+        found += _absent_classes(data) if sampled else ()
     order = ("error", "warning", "info")
     return sorted(found, key=lambda finding: order.index(finding.level))
 
