@@ -9,6 +9,7 @@ import mmseg_cosda  # noqa: F401  (before any config is read)
 from mmseg_cosda.errors import run_tool
 from mmseg_cosda.inference.checkpoint_fit import CheckpointFitHook
 from mmseg_cosda.launch import (
+    NothingLeftHook,
     add_run_arguments,
     build_runner,
     processes,
@@ -52,6 +53,7 @@ def main(args: Sequence[str] | None = None) -> None:
         runner = build_runner(cfg)
         if cfg.resume:
             runner.register_hook(CheckpointFitHook(f"in {runner.work_dir}"))
+            runner.register_hook(NothingLeftHook())
         run(runner, "train")
 
 
