@@ -35,8 +35,8 @@ class SampleFacts:
         ids: The different labels, sorted.
         image_path: The image's file or virtual name.
         label_path: The label's file; empty where the label has none.
-        loaded: Sizes of image and label where the pipeline has loaded both; None
-            where it wasn't looked at.
+        loaded: Sizes of the image's file and of its label's; None where they weren't
+            looked at.
     """
 
     image: Size | None

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmseg_cosda.preflight.facts import DataFacts, Facts, Finding, SampleFacts, Size
+from mmseg_cosda.preflight.facts import (
+    DataFacts,
+    Facts,
+    Finding,
+    Level,
+    SampleFacts,
+    Size,
+)
 
 TRAINED = ("source", "target")
 
@@ -133,7 +140,7 @@ def _ids(data: DataFacts) -> Iterator[Finding]:
     if not labelled or data.role == "target":
         return
     if all(set(sample.ids) <= {data.ignore_index} for sample in labelled):
-        level = "error" if data.role == "source" else "warning"
+        level: Level = "error" if data.role == "source" else "warning"
         yield Finding(
             level,
             f"{data.key}: {labelled[0].place} and the other {len(labelled) - 1} labels "

@@ -140,7 +140,7 @@ def _sample(key: str, dataset: Any, index: int, count: int) -> SampleFacts:
 
 
 def _loaded(dataset: Any, index: int) -> tuple[Size, Size] | None:
-    """Return the sizes of image and label where the pipeline has loaded both."""
+    """Return the sizes of an image's file and its label's, once both are loaded."""
     pipeline = getattr(dataset, "pipeline", None)
     if not isinstance(pipeline, Compose) or not hasattr(dataset, "get_data_info"):
         return None
@@ -152,7 +152,9 @@ def _loaded(dataset: Any, index: int) -> tuple[Size, Size] | None:
                 return None
             image, label = results.get("img"), results.get("gt_seg_map")
             if isinstance(image, np.ndarray) and isinstance(label, np.ndarray):
-                return _size(image.shape[:2]), _size(label.shape[:2])
+                # An image may be resized while it is loaded.
+                original = results.get("ori_shape") or image.shape
+                return _size(original[:2]), _size(label.shape[:2])
     return None
 
 

@@ -15,13 +15,17 @@ from helpers.own_data import dataset, ids, make_own_data, own_config
 from helpers.toy_runs import assert_equal_states, demo_config, train_to_end
 from helpers.toys import build, head_config
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from mmseg.registry import DATASETS
 
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.preflight import run as preflight_run
 from mmseg_cosda.preflight.callers import calling_loop
+from mmseg_cosda.preflight.facts import Facts
 from mmseg_cosda.preflight.rules import compare
 from mmseg_cosda.preflight.run import check_before_run, run_facts
+from mmseg_cosda.preflight.samples import data_facts
 
 
 @pytest.fixture
@@ -158,6 +162,32 @@ def test_labels_that_are_resized_before_they_are_evaluated(refused: Refused) -> 
     text = refused(early)
     assert "val/labels/0.png is 32x16 behind its pipeline" in text
     assert "64x32" in text
+
+
+def test_labels_of_other_images(root: Path, refused: Refused) -> None:
+    for i in range(3):
+        save_ids(root / f"source/labels/{i}.png", ids().T)
+
+    def resized(cfg: Config) -> None:
+        pipeline = cfg.train_dataloader.dataset.source.pipeline
+        pipeline.insert(2, dict(type="ResizePIL", size=(64, 32)))
+
+    text = refused(resized)
+    assert "source/images/0.png is 64x32, its label" in text
+    assert "source/labels/0.png 32x64" in text
+
+
+def test_images_that_are_resized_while_they_are_loaded(
+    root: Path, tmp_path: Path
+) -> None:
+    source = dataset(root, "source", True)
+    load = dict(type="LoadResizedImage", size=(32, 16), cache_dir=None)
+    resize = dict(type="ResizePIL", size=(32, 16))
+    source["pipeline"] = [load, source["pipeline"][1], resize, source["pipeline"][2]]
+    init_default_scope("mmseg")
+    facts = data_facts("source", "source", DATASETS.build(source))
+    assert facts.samples[0].loaded == ((32, 64), (32, 64))
+    assert compare(Facts((facts,))) == []
 
 
 def test_all_that_is_wrong_is_said_at_once(root: Path, refused: Refused) -> None:
