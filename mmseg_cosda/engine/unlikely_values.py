@@ -47,7 +47,7 @@ class UnlikelyValues:
             runner: That trains.
             window: Values by name since the last log line.
         """
-        model = getattr(runner, "model", None)
+        model: Any = getattr(runner, "model", None)
         model = model.module if is_model_wrapper(model) else model
         loader = getattr(runner, "train_dataloader", None)
         labels = getattr(getattr(loader, "dataset", None), "target_labels", "pseudo")

@@ -13,6 +13,7 @@ from mmseg.registry import DATASETS
 from mmseg_cosda.datasets.check import DatasetCheck
 from mmseg_cosda.datasets.check_files import Problem
 from mmseg_cosda.preflight.facts import DataFacts, Facts, ScheduleFacts, TrainingFacts
+from mmseg_cosda.preflight.networks import one_channel
 from mmseg_cosda.preflight.rules import compare
 from mmseg_cosda.preflight.run import pair_facts
 from mmseg_cosda.preflight.samples import data_facts
@@ -38,7 +39,13 @@ def check_config(
     found.problems += [
         Problem("unusable", None, text) for text in broken if text not in known
     ]
-    numbers = tuple(class_numbers_of(config.get("model") or {}))
+    model = config.get("model") or {}
+    found.problems += [
+        Problem("disagreeing", None, one_channel(key))
+        for key, head in _heads(model)
+        if 1 in (head.get("out_channels"), head.get("num_classes"))
+    ]
+    numbers = tuple(class_numbers_of(model))
     facts = Facts(tuple(data), numbers, training_facts_of(config))
     for finding in compare(facts, sampled=False):
         if finding.level == "info":
@@ -94,6 +101,16 @@ def _data(config: Mapping[str, Any]) -> tuple[list[DataFacts], list[str]]:
     return facts, broken
 
 
+def _heads(model: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Find the configs of decode and auxiliary heads by their keys."""
+    for name in ("decode_head", "auxiliary_head"):
+        head = model.get(name)
+        if isinstance(head, list | tuple):
+            yield from ((f"model.{name}[{i}]", each) for i, each in enumerate(head))
+        elif isinstance(head, Mapping):
+            yield f"model.{name}", head
+
+
 def class_numbers_of(model: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     """Return the numbers of classes that a model's config names.
 
@@ -109,13 +126,7 @@ def class_numbers_of(model: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
         >>> list(class_numbers_of(model))
         [('model.decode_head', 3), ('model.alignments.a', 2)]
     """
-    parts: list[tuple[str, Any]] = []
-    for name in ("decode_head", "auxiliary_head"):
-        head = model.get(name)
-        if isinstance(head, list | tuple):
-            parts += [(f"model.{name}[{i}]", each) for i, each in enumerate(head)]
-        else:
-            parts.append((f"model.{name}", head))
+    parts: list[tuple[str, Any]] = [*_heads(model)]
     for name, alignment in (model.get("alignments") or {}).items():
         key = f"model.alignments.{name}"
         parts.append((key, alignment))

@@ -37,3 +37,16 @@ def class_numbers(model: Any) -> tuple[tuple[str, int], ...]:
         parts.append((f"{key}.discriminator", getattr(alignment, "discriminator", 0)))
     numbers = [(key, getattr(part, "num_classes", None)) for key, part in parts]
     return tuple((key, n) for key, n in numbers if isinstance(n, int))
+
+
+def one_channel(place: str) -> str:
+    """Say why a head with one output channel isn't taken, and the cure.
+
+    Args:
+        place: The head's name and place.
+    """
+    return (
+        f"{place} has one output channel, a sigmoid head; the softmax, the queues and "
+        f"the pseudo-labels need a channel for each class: set num_classes=2 (or more)"
+        f", leave out_channels and threshold out, and loss_decode.use_sigmoid=False"
+    )

@@ -9,10 +9,22 @@ import numpy as np
 import pytest
 from helpers.folders import save_ids
 from helpers.own_data import dataset, ids, make_own_data, own_config
+from helpers.toys import (
+    CLASSES,
+    build,
+    cosine_config,
+    head_config,
+    segmentor_config,
+)
 from mmengine.config import Config
 
 from mmseg_cosda.datasets.check import check_dataset, datasets_of
-from mmseg_cosda.preflight.config import check_config, training_facts_of
+from mmseg_cosda.preflight.config import (
+    check_config,
+    class_numbers_of,
+    training_facts_of,
+)
+from mmseg_cosda.preflight.networks import class_numbers
 
 
 @pytest.fixture
@@ -68,6 +80,33 @@ def test_the_targets_ground_truth_and_the_model(root: Path, config: Config) -> N
     assert len(texts) == 2
     assert texts[0].startswith("model.alignments.cosine.num_classes=10")
     assert "FolderSegDataset hands the target's own labels" in texts[1]
+
+
+def test_one_output_channel(config: Config) -> None:
+    config.model.decode_head.out_channels = 1
+    ((kind, text),) = problems(config)
+    assert kind == "disagreeing"
+    assert text.startswith("model.decode_head has one output channel")
+
+
+def test_numbers_of_a_model_and_of_its_config_are_the_same() -> None:
+    discriminator = dict(type="FCDiscriminator", base_channels=2, num_classes=CLASSES)
+    options = dict(
+        auxiliary_head=[head_config(), head_config()],
+        alignments=dict(
+            cosine=cosine_config(),
+            other=dict(type="AdversarialLoss", discriminator=discriminator),
+        ),
+    )
+    expected = class_numbers(build(**options))
+    assert [key.removeprefix("model.") for key, _ in expected] == [
+        "decode_head",
+        "auxiliary_head[0]",
+        "auxiliary_head[1]",
+        "alignments.cosine",
+        "alignments.other.discriminator",
+    ]
+    assert tuple(class_numbers_of(segmentor_config(**options))) == expected
 
 
 def test_domains_of_other_classes(config: Config) -> None:

@@ -165,21 +165,23 @@ def test_labels_resized_before_evaluation() -> None:
 
 
 def test_a_schedule_that_ends_elsewhere() -> None:
-    def lines(end: int, final: float | None, planned: float = 0.0) -> object:
+    def lines(
+        end: int, final: float | None, planned: float = 0.0
+    ) -> list[tuple[str, str]]:
         schedule = ScheduleFacts("param_scheduler[0]", "PolyLR", end, final, planned)
         assert GOOD.training is not None
         training = replace(GOOD.training, schedules=(schedule,))
         return found(replace(GOOD, training=training))
 
     assert lines(40, 0.0) == []
-    ((level, text),) = lines(200, 3e-4)  # type: ignore[misc]
+    ((level, text),) = lines(200, 3e-4)
     assert level == "info"
     assert "ends at iteration 200, training stops before that, at 40" in text
     assert "at the end the rate is 0.0003, not 0" in text
-    ((level, text),) = lines(20, 0.0)  # type: ignore[misc]
+    ((level, text),) = lines(20, 0.0)
     assert level == "warning"
     assert "at a rate that stays; at the end the rate is 0" in text
-    ((level, text),) = lines(20, None)  # type: ignore[misc]
+    ((level, text),) = lines(20, None)
     assert level == "info"
 
 

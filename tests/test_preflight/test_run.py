@@ -200,7 +200,7 @@ def test_all_that_is_wrong_is_said_at_once(root: Path, refused: Refused) -> None
 
 
 def test_one_output_channel_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"ToyHead .decode. has out_channels=1, a sig"):
+    with pytest.raises(ValueError, match=r"ToyHead .decode. has one output channel"):
         build(decode_head=head_config(num_classes=2, out_channels=1, threshold=0.5))
 
 

@@ -13,6 +13,7 @@ from torch import nn
 from mmseg_cosda.models.alignments.base import BaseAlignment
 from mmseg_cosda.models.phases.base import Phase
 from mmseg_cosda.models.taps import check_taps
+from mmseg_cosda.preflight.networks import one_channel
 
 
 def build_alignments(
@@ -124,13 +125,7 @@ def check_heads(heads: Mapping[str, Any]) -> None:
     """
     for name, head in heads.items():
         if head.out_channels < 2:
-            raise ValueError(
-                f"model: {type(head).__name__} ({name}) has out_channels="
-                f"{head.out_channels}, a sigmoid head; the softmax, the queues and the "
-                f"pseudo-labels need a channel for each class: set num_classes=2 (or "
-                f"more), leave out_channels and threshold out, and "
-                f"loss_decode.use_sigmoid=False"
-            )
+            raise ValueError(one_channel(f"model: {type(head).__name__} ({name})"))
         if type(head).loss is not BaseDecodeHead.loss:
             raise ValueError(
                 f"model: {type(head).__name__} ({name}) computes its loss in an "
