@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import functools
+import gc
+import io
 import logging
 import os
+from collections.abc import Iterator
+from multiprocessing import reduction
+from typing import Any
 
 # Before torch is imported, and for the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -20,6 +25,41 @@ logging.raiseExceptions = False
 
 # Imported by tests: collected for doctests as well, it would register its parts twice.
 collect_ignore = ["helpers"]
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of every later search for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def configs_unformatted() -> Iterator[None]:
+    """Write configs as they are: the host's formatter takes longer than a training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("yapf.yapflib.yapf_api.FormatCode", lambda text, **_: (text, 1))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def names_of_their_own() -> Iterator[None]:
+    """Refuse to hand what a test file defines to a process that must import it.
+
+    There it is ``tests.test_...``, and an installed package may own that name.
+    """
+
+    def dump(obj: Any, file: Any, protocol: int | None = None) -> None:
+        buffer = io.BytesIO()
+        original(obj, buffer, protocol)
+        assert b"tests.test_" not in buffer.getvalue(), (
+            "a new process would import a test file: move what it runs to tests/helpers"
+        )
+        file.write(buffer.getbuffer())
+
+    original = reduction.dump
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reduction, "dump", dump)
+        yield
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +15,11 @@ from helpers.pseudo_label_project import (
     write_config,
     write_images,
 )
+from helpers.tools import load_tool
 from helpers.toys import segmentor_config
 
 PALETTE = [[200, 10, 10], [10, 200, 10], [10, 10, 200], [200, 200, 10]]
-
-
-def load_tool() -> Any:
-    path = Path(__file__).parents[2] / "tools" / "compare_predictions.py"
-    spec = importlib.util.spec_from_file_location("compare_predictions", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load_tool()
+tool = load_tool("compare_predictions")
 
 
 def make_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,27 +16,42 @@ from PIL import Image
 
 import mmseg_cosda.pseudo_labels.generation as generation
 from helpers.pseudo_label_project import NAMES, Project, write_config
+from helpers.tools import load_tool
 from mmseg_cosda.inference.confidence import predict_confidence
 
-ROOT = Path(__file__).parents[2]
-TOOL = ROOT / "tools" / "generate_pseudo_labels.py"
+tool = load_tool("generate_pseudo_labels")
 
 
-def load_tool() -> Any:
-    spec = importlib.util.spec_from_file_location("generate_pseudo_labels", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load_tool()
+def arguments(project: Project, *options: str) -> list[str]:
+    return [*project.command, "--device", "cpu", "--workers", "0", *options]
 
 
 def generate(project: Project, *options: str) -> dict[str, Any]:
-    tool.main([*project.command, "--device", "cpu", "--workers", "0", *options])
+    tool.main(arguments(project, *options))
     return dict(json.loads((project.out / "report.json").read_text()))
+
+
+def generate_until_killed(args: list[str]) -> None:
+    """Be killed by the system as the third pseudo-label is written."""
+    png = generation._png
+    written: list[int] = []
+
+    def kill_after_two(label: Any) -> bytes:
+        if len(written) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        written.append(1)
+        return png(label)
+
+    generation._png = kill_after_two
+    tool.main(args)
+
+
+def generate_as_rank(rank: int, port: int, args: list[str]) -> None:
+    """Run the tool as torchrun starts it, as one of two processes."""
+    environment = dict(RANK=rank, WORLD_SIZE=2, LOCAL_RANK=rank, MASTER_PORT=port)
+    os.environ.update({key: str(value) for key, value in environment.items()})
+    os.environ["MASTER_ADDR"] = "127.0.0.1"
+    tool.main(args)
 
 
 def change(project: Project, **options: Any) -> None:

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-TOOL = Path(__file__).parents[2] / "tools" / "convert_checkpoint.py"
+from helpers.tools import TOOLS, load_tool
+
+TOOL = TOOLS / "convert_checkpoint.py"
 State = dict[str, Tensor]
-
-
-def load_tool() -> Any:
-    spec = importlib.util.spec_from_file_location("convert_checkpoint", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load_tool()
+tool = load_tool("convert_checkpoint")
 
 
 def convert(state: object, folder: Path, *options: str) -> dict[str, Any]:

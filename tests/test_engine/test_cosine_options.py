@@ -71,7 +71,37 @@ def test_loss_in_one_call_counts_once_and_equals_the_phases() -> None:
     assert_equal_states(models[0].state_dict(), models[1].state_dict(), "state_dict")
 
 
-def test_checkpoints_from_before_the_options_still_load() -> None:
-    state = build(alignments=dict(cosine=cosine_config())).state_dict()
-    assert not any("means" in key or "warmup" in key for key in state)
-    build(alignments=dict(cosine=cosine_config())).load_state_dict(state)
+# What commit 6aa4d01 wrote for this model; the options add the second part.
+BEFORE: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
+    "backbone.stem.weight": ((6, 3, 3, 3), torch.float32),
+    "backbone.stem.bias": ((6,), torch.float32),
+    "backbone.last.weight": ((6, 6, 3, 3), torch.float32),
+    "backbone.last.bias": ((6,), torch.float32),
+    "decode_head.conv_seg.weight": ((4, 6, 1, 1), torch.float32),
+    "decode_head.conv_seg.bias": ((4,), torch.float32),
+    "alignments.cosine.queues.last.storage": ((81, 6), torch.float32),
+    "alignments.cosine.queues.last.counts": ((4,), torch.int64),
+    "alignments.cosine.queues.last.heads": ((4,), torch.int64),
+    "alignments.cosine.queues.last.stamps": ((81,), torch.int64),
+    "alignments.cosine.queues.last.pushes": ((), torch.int64),
+}
+WITH_OPTIONS = {
+    **BEFORE,
+    "alignments.cosine.means.last.mean": ((6,), torch.float32),
+    "alignments.cosine.means.last.updates": ((), torch.int64),
+    "alignments.cosine.warmup.passed": ((), torch.int64),
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "written"),
+    [({}, BEFORE), (OPTIONS, WITH_OPTIONS)],
+    ids=["literal", "options"],
+)
+def test_checkpoints_from_before_still_load(
+    options: dict[str, Any], written: dict[str, tuple[tuple[int, ...], torch.dtype]]
+) -> None:
+    state = {name: torch.ones(shape, dtype=t) for name, (shape, t) in written.items()}
+    model = build(alignments=dict(cosine=cosine_config(**options)))
+    model.load_state_dict(state)
+    assert_equal_states(model.state_dict(), state, "state_dict")

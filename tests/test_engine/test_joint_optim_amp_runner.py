@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from helpers.shrink import CONFIGS, config_names
+from helpers.tools import load_tool
 from helpers.toys import head_config, segmentor_config
 from mmengine.config import Config
 from mmengine.hooks import Hook
@@ -22,7 +22,6 @@ from mmseg_cosda import launch
 from mmseg_cosda.engine.joint_optim_wrapper import JointOptimWrapper
 from mmseg_cosda.launch import use_mixed_precision
 
-TRAIN = Path(__file__).parents[2] / "tools" / "train.py"
 STEPS, HALF, END = 8, 4, 20  # END: of the schedule
 # So high that fp16 gradients overflow, and that it soon grows back to where they do.
 SCALE = {"init_scale": 2.0**20, "growth_interval": 2}
@@ -109,11 +108,7 @@ def write_config(path: Path, dtype: str, iterations: int) -> Path:
 @pytest.fixture
 def train(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watch]:
     """Run the tool; return what each iteration left."""
-    spec = importlib.util.spec_from_file_location("train", TRAIN)
-    assert spec is not None
-    assert spec.loader is not None
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = load_tool("train")
 
     def run(folder: Path, dtype: str, iterations: int, *options: str) -> Watch:
         folder.mkdir(exist_ok=True)

@@ -13,6 +13,7 @@ from typing import Any
 import mmseg
 import pytest
 import torch
+from helpers.processes import run_script
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
@@ -113,8 +114,7 @@ def test_the_stock_test_script_refuses_a_file_that_runs_code(
     path, marker = tmp_path / "evil.pth", tmp_path / "ran"
     checkpoint = torch.load(trained, weights_only=False)
     torch.save(checkpoint | {"extra": RunsCode(marker)}, path)
-    command = [sys.executable, str(STOCK / "test.py"), *arguments(CONFIG, path)]
-    result = run_process(command, tmp_path)
+    result = run_script(STOCK / "test.py", arguments(CONFIG, path), tmp_path)
     assert result.returncode != 0
     assert "evil.pth is refused" in result.stderr
     assert not marker.exists()

@@ -9,21 +9,24 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.memory_checks import (
+    CONFIG,
+    MB,
+    check_that_blocks_go_back,
+    check_that_state_is_not_read,
+)
+from helpers.processes import run_ranks
 from helpers.shrink import CONFIGS
-from helpers.toys import build, segmentor_config
+from helpers.toys import build
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
-from torch.multiprocessing.spawn import spawn
 
 from benchmarks.speed.live_memory import LiveMemory
 from mmseg_cosda.checkpoint import load_checkpoint_file
 from mmseg_cosda.inference import loading
 from mmseg_cosda.inference.loading import load_model, weights_digest
 from mmseg_cosda.inference.low_memory import forget_unused_maps, return_freed_memory
-
-MB = 10**6
-CONFIG = dict(model=segmentor_config())
 
 
 def deeplab(device: str, **backbone: Any) -> Any:
@@ -102,27 +105,11 @@ def write_training_checkpoint(path: Path, state: int) -> dict[str, torch.Tensor]
     return weights
 
 
-def peak_rss() -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (line,) = (line for line in lines if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
-
-
 def test_a_training_checkpoints_state_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "iter_7.pth"
     write_training_checkpoint(path, 256 * MB)
     # A process of its own: a test run's heap has room for what it once freed.
-    spawn(check_that_state_is_not_read, (path,))
-
-
-def check_that_state_is_not_read(_: int, path: Path) -> None:
-    init_default_scope("mmseg")
-    build()  # whatever the first model costs
-    before = peak_rss()
-    load_model(CONFIG, str(path), "cpu")
-    assert peak_rss() - before < 32 * MB
-    load_checkpoint_file(path)
-    assert peak_rss() - before > 224 * MB  # as measured by the same ruler
+    run_ranks(check_that_state_is_not_read, path)
 
 
 def test_nothing_of_the_checkpoint_stays(
@@ -162,19 +149,5 @@ def test_the_old_format_is_read_too(tmp_path: Path) -> None:
 def test_freed_blocks_go_back_to_the_system() -> None:
     if not return_freed_memory():
         pytest.skip("needs glibc")
-    spawn(check_that_blocks_go_back)
-
-
-def check_that_blocks_go_back(_: int) -> None:
-    assert return_freed_memory()
-    del_me = torch.ones(48 * MB, dtype=torch.uint8)
-    del del_me  # without the fixed size, blocks up to 48 MB come from the heap now
-    blocks = [torch.ones(8 * MB, dtype=torch.uint8) for _ in range(16)]
-    full = rss()
-    del blocks[::2]  # every other one: in a heap, holes
-    assert full - rss() > 56 * MB
-
-
-def rss() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    run_ranks(check_that_blocks_go_back, True)
+    run_ranks(check_that_blocks_go_back, False)  # or the ruler measures nothing

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import weakref
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -164,13 +167,43 @@ def test_the_enqueue_limit_holds_per_class_and_image() -> None:
         assert torch.equal(value, again.state_dict()[name]), name
 
 
-def test_the_source_gets_no_gradient_and_its_graph_is_not_kept() -> None:
-    source = domain(1, grad=True)
-    module = loss_module()
+class Witness(torch.autograd.Function):
+    """Passes its input on; lives as long as a graph that leads through it."""
+
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    @staticmethod
+    def forward(ctx: Any, feature: Tensor) -> Tensor:
+        Witness.alive.add(ctx)
+        return feature.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, dict(centering=True), dict(use_queue=False), dict(class_wise=False)],
+    ids=["queue", "centering", "no-queue", "no-class-split"],
+)
+def test_the_source_gets_no_gradient_and_its_graph_is_not_kept(
+    options: dict[str, Any],
+) -> None:
+    plain = domain(1, grad=True)
+    leaf = plain.features["backbone[-1]"]
+    watched: Any = Witness.apply(leaf)  # type: ignore[no-untyped-call]
+    source = replace(plain, features={"backbone[-1]": watched})
+    del watched
+    module = loss_module(**options)
     module.on_source(source)
+    assert len(Witness.alive) == 1
+    del source
+    gc.collect()
+    assert not Witness.alive
     loss = module.on_target(domain(2, grad=True))["loss"]
     loss.backward()
-    assert source.features["backbone[-1]"].grad is None
+    assert leaf.grad is None
 
 
 def test_only_what_is_trained_on_has_loss_in_its_name() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 import torch
 from helpers import references
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from mmseg_cosda.models.memory import ClassFeatureQueue
 
@@ -172,13 +175,45 @@ def test_saved_and_loaded_it_goes_on_as_if_never_stopped() -> None:
             assert torch.equal(a, b)
 
 
-def test_allocates_nothing_after_the_first_step() -> None:
+class Allocations(TorchDispatchMode):
+    """Adds up the memory that operators ask for, in bytes."""
+
+    def __init__(self, known: Iterable[Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.alive = list(known)  # so that no address is given out twice
+        self.seen = {tensor.untyped_storage().data_ptr() for tensor in self.alive}
+        self.total = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, Tensor):
+                storage = tensor.untyped_storage()
+                if storage.data_ptr() not in self.seen:
+                    self.total += storage.nbytes()
+                self.seen.add(storage.data_ptr())
+                self.alive.append(tensor)
+        return out
+
+
+@pytest.mark.parametrize("limit", [None, 2])
+def test_a_push_allocates_by_its_own_size_alone(limit: int | None) -> None:
     generator = torch.Generator().manual_seed(0)
-    queue = ClassFeatureQueue(C, Q, K)
-    addresses = [buffer.data_ptr() for buffer in queue.buffers()]
-    for _ in range(4):
-        queue.enqueue(*batch(generator, 50))
-    assert [buffer.data_ptr() for buffer in queue.buffers()] == addresses
+    features, labels = torch.randn(64, 256, generator=generator), torch.arange(64) % C
+    totals = []
+    for capacity in (30, 3000):
+        queue = ClassFeatureQueue(C, capacity, 256)
+        addresses = [buffer.data_ptr() for buffer in queue.buffers()]
+        with Allocations([features, labels, *queue.buffers()]) as allocated:
+            for _ in range(4):
+                queue.enqueue(features, labels, limit, generator)
+        assert [buffer.data_ptr() for buffer in queue.buffers()] == addresses
+        totals.append(allocated.total)
+    assert totals[0] == totals[1]
+    # The rows that are kept, and their unit vectors.
+    assert totals[0] / 4 < 2.5 * features.nbytes
 
 
 def test_limit_draws_that_many_of_each_class_in_their_order() -> None:

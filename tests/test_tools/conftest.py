@@ -21,20 +21,21 @@ def project(tmp_path: Path) -> Project:
 def resnet_state() -> State:
     """Random weights of the public ResNet-101 that keep activations in range."""
     torch.manual_seed(0)
-    net = DeepLabResNet(depth=101, style="caffe")
+    with torch.device("meta"):  # shapes alone
+        net = DeepLabResNet(depth=101, style="caffe")
     state = {}
     for name, value in net.state_dict().items():
         if value.ndim == 4:
             fan_in = value[0].numel()
-            state[name] = torch.randn_like(value) * (2 / fan_in) ** 0.5
+            state[name] = torch.randn(value.shape) * (2 / fan_in) ** 0.5
         elif name.endswith("running_var"):
-            state[name] = 0.5 + torch.rand_like(value)
+            state[name] = 0.5 + torch.rand(value.shape)
         elif name.endswith(("running_mean", "bias")):
-            state[name] = 0.1 * torch.randn_like(value)
+            state[name] = 0.1 * torch.randn(value.shape)
         elif name.endswith("weight"):
             # the last norm of a block is small, or 33 blocks would add up
             last = 0.3 if "bn3" in name else 1.0
-            state[name] = last * (0.5 + torch.rand_like(value))
+            state[name] = last * (0.5 + torch.rand(value.shape))
     assert not any(name.endswith("num_batches_tracked") for name in state)
     return state
 
@@ -42,10 +43,12 @@ def resnet_state() -> State:
 @pytest.fixture(scope="module")
 def vgg_state() -> State:
     torch.manual_seed(1)
+    with torch.device("meta"):  # shapes alone
+        net = FCNVGG()
     state = {}
-    for name, value in FCNVGG().state_dict().items():
+    for name, value in net.state_dict().items():
         spread = (2 / value[0].numel()) ** 0.5 if value.ndim == 4 else 0.1
-        state[name] = torch.randn_like(value) * spread
+        state[name] = torch.randn(value.shape).mul_(spread)
     scores = {
         "score_fr": (4096, 0.02),
         "score_pool4": (512, 5),

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+from helpers.tools import load_tool
 
 from benchmarks.speed.growth import LOSS
 from benchmarks.speed.report import Row
 from mmseg_cosda.errors import UserError
 
-TOOL = Path(__file__).parents[2] / "tools" / "benchmark.py"
-
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_tool", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("benchmark")
 
 
 def test_quick_run_prints_a_table_and_writes_json(

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import folders
+from helpers import folders, own_data
+from helpers.processes import run_script
+from helpers.tools import TOOLS, load_tool
 
 from mmseg_cosda.errors import run_tool
 
-TOOL = Path(__file__).parents[2] / "tools/check_dataset.py"
+TOOL = TOOLS / "check_dataset.py"
 IDS = np.array([[7, 7, 7, 7], [7, 7, 11, 0]])
 
 
@@ -38,11 +36,7 @@ def run(
 ) -> Callable[..., tuple[int, str]]:
     """Call the tool in ``tmp_path``; return its exit status and what it prints."""
     monkeypatch.chdir(tmp_path)
-    spec = importlib.util.spec_from_file_location("check_dataset_tool", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = load_tool("check_dataset")
 
     def call(*args: object) -> tuple[int, str]:
         status = 0
@@ -101,13 +95,22 @@ def test_wrong_commands(tmp_path: Path, run: Run) -> None:
 
 def test_as_a_script_from_another_directory(tmp_path: Path) -> None:
     config = write_config(tmp_path / "config.py", tmp_path / "nowhere")
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", TOOL, config],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(TOOL.parents[1])},
-    )
+    result = run_script(TOOL, [str(config)], tmp_path)
     assert result.returncode == 1, result.stderr
     assert "data_root of GTA5Dataset" in result.stdout
     assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_what_data_and_model_must_agree_on(tmp_path: Path, run: Run) -> None:
+    root = own_data.make_own_data(tmp_path / "data")
+    for i in range(3):  # 0 and 255 for two classes
+        folders.save_ids(root / f"source/labels/{i}.png", own_data.ids() // 2 * 255)
+    cfg = own_data.own_config(root, tmp_path / "work")
+    cfg.dump(tmp_path / "config.py")
+    status, printed = run("config.py", "--out", "report.json")
+    assert status == 1, printed
+    assert "1 absent:" in printed
+    assert "no label holds the class tree, car, only [0]" in printed
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert not report["ok"]
+    assert report["datasets"]["config"]["problems"][0]["kind"] == "absent"

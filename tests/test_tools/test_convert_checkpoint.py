@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from torch import Tensor
 
 
 def deeplab(dilations: tuple[int, ...], num_classes: int = 19) -> EncoderDecoder:
+    head = {"num_classes": num_classes, "dilations": dilations}
     return EncoderDecoder(
         backbone={
             "type": "DeepLabResNet",
@@ -23,20 +27,64 @@ def deeplab(dilations: tuple[int, ...], num_classes: int = 19) -> EncoderDecoder
             "dilations": (1, 1, 2, 4),
             "norm_cfg": {"type": "BN", "requires_grad": False},
         },
-        decode_head={
-            "type": "DeepLabV2Head",
-            "in_channels": 2048,
-            "num_classes": num_classes,
-            "dilations": dilations,
-        },
+        decode_head={"type": "DeepLabV2Head", "in_channels": 2048, **head},
         auxiliary_head={
             "type": "DeepLabV2Head",
             "in_channels": 1024,
-            "num_classes": num_classes,
-            "dilations": dilations,
             "in_index": 2,
+            **head,
         },
     ).eval()
+
+
+def fcn() -> EncoderDecoder:
+    return EncoderDecoder(
+        backbone={"type": "FCNVGG"},
+        decode_head={"type": "FCN8sHead", "num_classes": 19},
+    ).eval()
+
+
+def loaded(build: Callable[[], EncoderDecoder], found: dict[str, Any]) -> Any:
+    """Return a network that holds the converted weights and no others."""
+    with torch.device("meta"):
+        model = build()
+    model.load_state_dict(found["state_dict"], strict=True, assign=True)
+    return model
+
+
+@pytest.fixture(scope="module", params=[(6, 12), (6, 12, 18, 24)])
+def public_deeplab(
+    request: pytest.FixtureRequest,
+    resnet_state: State,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[tuple[int, ...], State, Any]:
+    """The dilations that were trained, the public weights, and ours."""
+    torch.manual_seed(2)
+    used = request.param
+    public = {
+        **resnet_state,
+        **classifier("layer5", 1024, len(used)),
+        **classifier("layer6", 2048, len(used)),
+    }
+    with redirect_stdout(io.StringIO()) as out:
+        folder = tmp_path_factory.mktemp("deeplab")
+        found = convert({f"module.{k}": v for k, v in public.items()}, folder)
+    said = out.getvalue()
+    assert f"dilations: {used}" in said
+    assert "AdaptSegNet, SIM, ADVENT or IntraDA" in said
+    assert ("--cfg-options" in said) == (len(used) == 2)
+    assert found["meta"]["dataset_meta"]["classes"][0] == "road"
+    return used, public, loaded(lambda: deeplab(used), found)
+
+
+@pytest.fixture(scope="module")
+def ours_of_fcn8s(
+    vgg_state: State, tmp_path_factory: pytest.TempPathFactory
+) -> EncoderDecoder:
+    with redirect_stdout(io.StringIO()) as out:
+        found = convert(vgg_state, tmp_path_factory.mktemp("fcn8s"))
+    assert "configs/source_only/fcn8s_gta2cs.py" in out.getvalue()
+    return loaded(fcn, found)
 
 
 def assert_same_logits(ours: Tensor, theirs: Tensor) -> None:
@@ -45,60 +93,35 @@ def assert_same_logits(ours: Tensor, theirs: Tensor) -> None:
     assert error < 1e-4, error
 
 
-SIZES = [(97, 139), pytest.param((512, 1024), marks=pytest.mark.slow)]
+PAPERS = pytest.param((512, 1024), marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize("size", SIZES)
+# At 208x224 the maps round as at 512x1024, and a dilation of 24 stays inside them.
+@pytest.mark.parametrize("size", [(97, 139), (208, 224), PAPERS])
 @torch.no_grad()
 def test_deeplabv2_gives_the_public_logits(
-    size: tuple[int, int],
-    resnet_state: State,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    size: tuple[int, int], public_deeplab: tuple[tuple[int, ...], State, Any]
 ) -> None:
+    used, public, model = public_deeplab
     torch.manual_seed(2)
     image = torch.randn(1, 3, *size)
-    layer3, layer4 = resnet101(resnet_state, image)
-    ours: Any = None
-    for used in ((6, 12), (6, 12, 18, 24)):
-        public = {
-            **resnet_state,
-            **classifier("layer5", 1024, len(used)),
-            **classifier("layer6", 2048, len(used)),
-        }
-        found = convert({f"module.{k}": v for k, v in public.items()}, tmp_path)
-        said = capsys.readouterr().out
-        assert f"dilations: {used}" in said
-        assert "AdaptSegNet, SIM, ADVENT or IntraDA" in said
-        assert ("--cfg-options" in said) == (len(used) == 2)
-        model: Any = deeplab(used)
-        model.load_state_dict(found["state_dict"], strict=True)
-        ours = ours or model.extract_feat(image)  # once: all but the heads is shared
-        main = dilated_sum(public, "layer6", layer4, used)
-        auxiliary = dilated_sum(public, "layer5", layer3, used)
-        assert_same_logits(model.decode_head(ours), main)
-        assert_same_logits(model.auxiliary_head(ours), auxiliary)
-    assert found["meta"]["dataset_meta"]["classes"][0] == "road"
+    layer3, layer4 = resnet101(public, image)
+    ours = model.extract_feat(image)
+    main = dilated_sum(public, "layer6", layer4, used)
+    auxiliary = dilated_sum(public, "layer5", layer3, used)
+    assert_same_logits(model.decode_head(ours), main)
+    assert_same_logits(model.auxiliary_head(ours), auxiliary)
 
 
-@pytest.mark.parametrize("size", SIZES)
+# At 32x64 all maps round as at 512x1024.
+@pytest.mark.parametrize("size", [(97, 139), (32, 64), PAPERS])
 @torch.no_grad()
 def test_fcn8s_gives_the_public_logits(
-    size: tuple[int, int],
-    vgg_state: State,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    size: tuple[int, int], vgg_state: State, ours_of_fcn8s: EncoderDecoder
 ) -> None:
-    found = convert(vgg_state, tmp_path)
-    assert "configs/source_only/fcn8s_gta2cs.py" in capsys.readouterr().out
-    model = EncoderDecoder(
-        backbone={"type": "FCNVGG"},
-        decode_head={"type": "FCN8sHead", "num_classes": 19},
-    ).eval()
-    model.load_state_dict(found["state_dict"], strict=True)
     torch.manual_seed(2)
     image = torch.randn(1, 3, *size)
-    assert_same_logits(model(image), fcn8s(vgg_state, image))
+    assert_same_logits(ours_of_fcn8s(image), fcn8s(vgg_state, image))
 
 
 def test_single_level_layer5_is_the_main_classifier(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from helpers.processes import run_script
 from helpers.public_states import TOOL, State, classifier, convert, tool
 from torch import Tensor, nn
 
@@ -112,11 +111,7 @@ def test_code_in_a_file_never_runs(tmp_path: Path, zipped: bool) -> None:
 
 
 def test_the_command_itself_tells_a_mistake_in_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, str(TOOL), "missing.pth", "out.pth"]
-    root = str(TOOL.parents[1])
-    done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, env={"PYTHONPATH": root}
-    )
+    done = run_script(TOOL, ["missing.pth", "out.pth"], tmp_path)
     assert done.returncode == 2
     assert (
         done.stderr.splitlines()[-1] == "error: IN=missing.pth: there is no such file"

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
+from helpers.processes import free_port, run_process, run_ranks
 from helpers.pseudo_label_project import Project, write_checkpoint
 from helpers.pseudo_label_tool import (
-    ROOT,
-    TOOL,
     PowerCutError,
+    arguments,
     count_forwards,
     files,
     generate,
+    generate_as_rank,
+    generate_until_killed,
     interrupt_after,
 )
 
@@ -67,43 +66,13 @@ def test_interrupted_while_writing_it_goes_on(
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def environment() -> dict[str, str]:
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-
-
-KILLED = """
-import os, signal, sys
-import mmseg_cosda.pseudo_labels.generation as generation
-from mmseg_cosda.pseudo_labels.spool import Spool
-import importlib.util
-spec = importlib.util.spec_from_file_location("tool", sys.argv[1])
-tool = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tool)
-png, written = generation._png, []
-def kill_after_two(label):
-    if len(written) == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-    written.append(1)
-    return png(label)
-generation._png = kill_after_two
-tool.main(sys.argv[2:])
-"""
-
-
 def test_killed_by_the_system_it_goes_on(project: Project) -> None:
     torch.set_num_threads(1)
     generate(project)
     whole = files(project.out)
     shutil.rmtree(project.out)
-    command = [sys.executable, "-c", KILLED, str(TOOL), *project.command]
-    done = subprocess.run(
-        [*command, "--device", "cpu", "--workers", "0"],
-        env=environment(),
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == -9, done.stderr.decode()
+    done = run_process(generate_until_killed, arguments(project), cwd=project.root)
+    assert done.returncode == -9, done.stderr
     assert (project.out / ".unfinished").exists()
     generate(project)
     assert files(project.out) == whole
@@ -114,17 +83,8 @@ def test_two_processes_give_what_one_gives(project: Project) -> None:
     generate(project, "--evaluate")
     whole = files(project.out)
     shutil.rmtree(project.out)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc_per_node", "2"]
-    options = ["--device", "cpu", "--workers", "0", "--evaluate"]
-    done = subprocess.run(
-        [*command, str(TOOL), *project.command, *options],
-        env=environment(),
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr.decode()
+    args = arguments(project, "--evaluate")
+    run_ranks(generate_as_rank, free_port(), args, processes=2)
     assert files(project.out) == whole
 
 

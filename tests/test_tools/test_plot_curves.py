@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers.tools import load_tool
 from helpers.training_files import evaluation, train_line, write_log, write_result
 from PIL import Image
 
 from mmseg_cosda.errors import UserError, run_tool
 
 ROOT = Path(__file__).parents[2]
-
-
-def load_tool() -> Any:
-    path = ROOT / "tools" / "plot_curves.py"
-    spec = importlib.util.spec_from_file_location("plot_curves", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load_tool()
+tool = load_tool("plot_curves")
 
 
 @pytest.fixture

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+from helpers.processes import run_script
+from helpers.tools import TOOLS, load_tool
 
 from mmseg_cosda.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-TOOL = ROOT / "tools" / "reproduce.py"
-
-
-def load_tool() -> Any:
-    spec = importlib.util.spec_from_file_location("reproduce_tool", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load_tool()
+TOOL = TOOLS / "reproduce.py"
+tool = load_tool("reproduce")
 TINY = [
     "train_cfg.max_iters=2",
     "train_cfg.val_interval=1",
@@ -148,13 +135,13 @@ def test_mistakes_are_told(args: list[str], message: str) -> None:
 
 
 def test_the_demo_runs_and_is_not_run_twice(tmp_path: Path) -> None:
-    command = [
-        *(sys.executable, str(TOOL), "--table", "1", "--rows", "cosine-no-pl"),
-        *("--seeds", "1", "--results", "results", "--cfg-options", *TINY),
+    args = [
+        *("--table", "1", "--rows", "cosine-no-pl", "--seeds", "1"),
+        *("--results", "results", "--cfg-options", *TINY),
     ]
 
     def start() -> str:
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        done = run_script(TOOL, args, tmp_path)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

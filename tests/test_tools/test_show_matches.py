@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import re
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.shrink import CONFIGS, shrink
+from helpers.tools import load_tool
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmseg.registry import DATASETS, MODELS
@@ -27,18 +27,12 @@ from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.inference.loading import load_model
 from mmseg_cosda.models.taps import record_taps
 
-TOOL = Path(__file__).parents[2] / "tools" / "show_matches.py"
 THRESHOLD, CAPACITY = 0.75, 6
 
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("show_matches", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("show_matches")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.street_art import make_torcs, tiny_art
+from helpers.tools import load_tool
 from PIL import Image
 
 from benchmarks.torcs2camvid.street_renderer import context, job, raster
@@ -35,17 +35,10 @@ from benchmarks.torcs2camvid.street_renderer.view import draw_view
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.files import atomic_write
 
-TOOL = Path(__file__).parents[3] / "tools" / "render_streets.py"
-
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("render_streets", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("render_streets")
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 
 import numpy as np
 import pytest
 from helpers.folders import save_ids
+from helpers.tools import load_tool
 from PIL import Image
 
 from benchmarks.torcs2camvid import camvid_files, camvid_prepare
@@ -16,7 +16,6 @@ from benchmarks.torcs2camvid.camvid_files import GROUPS, SPLITS, VOID, colour_id
 from mmseg_cosda.datasets.label_maps import CAMVID_CLASSES, CAMVID_PALETTE
 from mmseg_cosda.errors import UserError
 
-TOOL = Path(__file__).parents[3] / "tools" / "prepare_camvid.py"
 FEW = {
     "train": ("0001TP_006690", "0006R0_f00930"),
     "val": ("0016E5_07959",),
@@ -26,12 +25,7 @@ FEW = {
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("prepare_camvid", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("prepare_camvid")
 
 
 @pytest.fixture(autouse=True)
