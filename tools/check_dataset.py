@@ -76,9 +76,6 @@ def main(args: Sequence[str] | None = None) -> None:
     datasets = datasets_of(config.to_dict())
     if not datasets:
         raise UserError(f"{options.config} names no dataset (train_dataloader, ...)")
-    if options.picture:
-        draw_training_samples(config.to_dict(), options.picture)
-        print(f"training samples: {options.picture}", end="\n\n")
     reports = []
     for key, dataset in datasets.items():
         reports.append(check_dataset(key, dataset, options.workers))
@@ -96,6 +93,9 @@ def main(args: Sequence[str] | None = None) -> None:
             f"{bad} bad files, listed in {options.bad_files}: repair them, or set the "
             f'dataset\'s exclude="{options.bad_files}"'
         )
+    if options.picture:
+        draw_training_samples(config.to_dict(), options.picture)
+        print(f"training samples: {options.picture}")
     if any(report.problems for report in reports):
         sys.exit(1)
 
