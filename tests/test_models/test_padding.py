@@ -14,6 +14,7 @@ from mmseg.registry import MODELS
 
 from mmseg_cosda.models.alignments.adversarial_loss import AdversarialLoss
 from mmseg_cosda.models.alignments.base import DomainBatch
+from mmseg_cosda.models.alignments.cosine_tap import CosineTap, own_pixels
 from mmseg_cosda.models.segmentors.domain_forward import unpadded_pixels
 
 SMALL = (4, 6)  # of the (6, 10) of the toys; their maps are (3, 5), half of it
@@ -88,6 +89,20 @@ def test_a_padded_batch_has_the_cosine_loss_of_its_images(
             mean = torch.stack([part[key] for part in parts]).mean()
             torch.testing.assert_close(found[key], mean)
     assert found["loss"] > 0
+
+
+@pytest.mark.parametrize("border", [0, 10])
+def test_a_position_that_is_mostly_padding_is_nobodys(border: int) -> None:
+    """64 of 83 pixels are 8.48 of 11 positions; a border around them is the image's."""
+    own = torch.zeros(1, 83, 96, dtype=torch.bool)
+    own[:, :64] = True
+    batch = DomainBatch({}, torch.zeros(0), None, (83, 96), True, 255, pixels=own)
+    tap = CosineTap(KEY, channels=4, threshold=0.2, label_padding=border)
+    found = own_pixels(batch, tap, torch.zeros(1, 4, 11, 12))
+    assert found is not None
+    whole = found[0].all(dim=1).tolist()
+    last = [border > 0]  # the border below belongs to the image
+    assert whole == [True] * 8 + [False] * 2 + last
 
 
 def test_padding_has_no_gradient_and_no_part_in_the_mean() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from mmseg_cosda.models.alignments.base import DomainBatch
 from mmseg_cosda.models.functional import (
@@ -117,12 +118,15 @@ def own_pixels(domain: DomainBatch, tap: CosineTap, feature: Tensor) -> Tensor |
         feature: The map, (B, K, h, w).
 
     Returns:
-        The mask, nearest as labels are resized; None if no image is padded.
+        The mask, by the pixel in the middle of each position of the map: one that is
+        padding for the most part is nobody's. None if no image is padded.
     """
     if domain.pixels is None:
         return None
     # The border that the network adds belongs to the image, as without padding.
-    return tap.resize(domain.pixels.byte(), feature, 1).bool()
+    bordered = F.pad(domain.pixels.float(), [tap.label_padding] * 4, value=1.0)
+    size = (feature.shape[-2], feature.shape[-1])
+    return F.interpolate(bordered[:, None], size, mode="nearest-exact")[:, 0] > 0
 
 
 def _without_padding(
