@@ -22,7 +22,7 @@ from helpers.toys import CLASSES, cosine_config, segmentor_config
 NAMES = ("road", "tree", "Straße", "sky")
 PALETTE = [[200, 10, 10], [10, 200, 10], [10, 10, 200], [200, 200, 10]]
 META = {"classes": NAMES, "palette": PALETTE}
-SIZE = (32, 16)
+SIZE = (64, 32)
 
 
 def load_tool(name: str) -> Any:

@@ -30,17 +30,14 @@ def test_pixels_are_the_same_bit_for_bit(
     tmp_path: Path, size: tuple[int, int], kind: str
 ) -> None:
     write_photograph(tmp_path / "a.png", (50, 30), 7)
-    ours = {
-        "ResizePIL": [
-            dict(type="LoadImageFromFile"),
-            dict(type="ResizePIL", size=size),
-        ],
+    cached = dict(type="LoadResizedImage", size=size, cache_dir=str(tmp_path / "c"))
+    resize = dict(type="ResizePIL", size=size)
+    pipelines: dict[str, list[dict[str, Any]]] = {
+        "ResizePIL": [dict(type="LoadImageFromFile"), resize],
         "LoadResizedImage": [dict(type="LoadResizedImage", size=size)],
-        "both": [
-            dict(type="LoadResizedImage", size=size, cache_dir=str(tmp_path / "cache")),
-            dict(type="ResizePIL", size=size),
-        ],
-    }[kind]
+        "both": [cached, resize],
+    }
+    ours = pipelines[kind]
     theirs = host_transforms(ours)
     assert [t["type"] for t in theirs] == ["LoadImageFromFile", "Resize"]
     expected = loaded(ours, tmp_path / "a.png")
