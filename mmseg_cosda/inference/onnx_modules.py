@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+MASKS = ("attn_mask", "key_padding_mask")
+
 
 class AveragePools(nn.Module):
     """Adaptive average pooling as two products of matrices.
@@ -79,7 +81,7 @@ class Attention(nn.Module):
         self, query: Tensor, key: Tensor, value: Tensor, **options: Any
     ) -> tuple[Tensor, None]:
         """Attend: (L, B, E) queries, (S, B, E) keys and values; or B first."""
-        if any(options.get(name) is not None for name in ("attn_mask", "key_padding")):
+        if any(options.get(name) is not None for name in MASKS):
             raise ValueError("a mask of attention can't be exported")
         inputs = [query, key, value]
         if not self.batch_first:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 UInt8 = npt.NDArray[np.uint8]
+WHITE = np.iinfo(np.uint8).max
 SMALLEST, LARGEST = 12, 40
 """Pixels: height of the legend's letters, 1/40 of the picture's width between them."""
 
@@ -53,7 +54,7 @@ def draw_overlay(
     entries = [(classes[i], tuple(palette[i])) for i in present]
     legend = draw_legend(entries, image.shape[1])
     height, width = image.shape[:2]
-    drawn = np.full((height + len(legend), legend.shape[1], 3), 255, np.uint8)
+    drawn = np.full((height + len(legend), legend.shape[1], 3), WHITE, np.uint8)
     drawn[:height, :width] = painted
     drawn[height:] = legend
     return drawn
