@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -101,6 +102,8 @@ def check(options: argparse.Namespace) -> None:
 def run(options: argparse.Namespace) -> list[Unreadable]:
     """Predict what is not predicted yet; return what can't be."""
     check(options)
+    # The host's advice on the sizes of maps; nothing is wrong.
+    warnings.filterwarnings("ignore", "When align_corners")
     found = find_pictures(options.images, options.out)
     if found.skipped:
         print(found.note(), file=sys.stderr)

@@ -43,9 +43,14 @@ class Exported:
         """The config as a file of literals.
 
         Raises:
-            UserError: If a value is no literal.
+            UserError: If a value is no literal, or one that the host would replace.
         """
         text: str = Config(copy.deepcopy(self.cfg)).pretty_text
+        if "{{" in text:
+            raise UserError(
+                "the config or a class's name holds '{{', which the host replaces in "
+                "a file: leave it out"
+            )
         if parse_config_literals(text, "the exported config") != self.cfg:
             raise UserError(
                 "the config holds keys or values that can't be written as literals: "

@@ -77,9 +77,11 @@ HOST_ALONE = ("segformer", "upernet", "swin")
 
 def small_net(name: str, **options: Any) -> dict[str, Any]:
     """The model's config."""
-    common = dict(
+    domains = preprocessor()
+    domains["source"] = {**domains["source"], "mean": [0.0] * 3}  # not for prediction
+    common: dict[str, Any] = dict(
         type="UDAEncoderDecoder",
-        data_preprocessor=preprocessor(),
+        data_preprocessor=domains,
         train_cfg=dict(),
         test_cfg=dict(mode="whole"),
     )

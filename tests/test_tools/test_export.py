@@ -85,8 +85,9 @@ def test_the_host_predicts_the_same_bit_for_bit(
     assert expected.seg_logits.data.flatten(1).std(1).min() > 0
 
 
-def test_what_is_exported_is_plain_and_small(root: Path) -> None:
-    cfg = project_config(model=small_net("upernet"))
+@pytest.mark.parametrize("net", ["segformer", "upernet"])
+def test_what_is_exported_is_plain_and_small(root: Path, net: str) -> None:
+    cfg = project_config(model=small_net(net))
     write_project(root, cfg)
     content = torch.load("net.pth")
     content["state_dict"]["alignments.cosine.queue"] = torch.zeros(1000)
@@ -207,7 +208,7 @@ def test_the_teacher_is_exported_where_there_is_one(root: Path) -> None:
 
 
 def test_the_config_in_a_checkpoint_is_read_and_never_run(
-    root: Path, capsys: pytest.CaptureFixture[str]
+    root: Path,
 ) -> None:
     write_project(root)
     content = torch.load("net.pth")
@@ -222,6 +223,10 @@ def test_the_config_in_a_checkpoint_is_read_and_never_run(
     assert not Path("ran").exists()
     export("--config", "config.py")
     assert torch.load("out/net.pth")["meta"]["dataset_meta"]["classes"] == list(NAMES)
+    content["meta"]["dataset_meta"]["classes"] = ("{{$HOME:a}}", "b", "c", "d")
+    torch.save(content, "net.pth")
+    with pytest.raises(UserError, match=r"holds '\{\{', which the host replaces"):
+        export("--config", "config.py")
 
 
 @pytest.mark.parametrize(
