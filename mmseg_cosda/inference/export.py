@@ -173,12 +173,12 @@ def comparable_config(cfg: Mapping[str, Any]) -> dict[str, Any]:
     """Return the trained model's config, its options of speed left out.
 
     The order of channels in memory changes results by rounding; without it the
-    exported net has to give the same bits.
+    exported net has to give the same bits. Building it fetches no weights.
 
     Args:
         cfg: A whole config.
     """
-    model = prediction_config(cfg)
+    model: dict[str, Any] = _without_training(_literal(prediction_config(cfg)))
     for option in ("channels_last", "compile_backbone"):
         model.pop(option, None)
     return model

@@ -22,7 +22,7 @@ from mmseg_cosda.inference.picture_files import Picture
 UInt8 = npt.NDArray[np.uint8]
 Sample = dict[str, Any]
 MOST_WAITING = 4  # batches of pictures that wait for others of their size
-CHECKED = {".jpg", ".jpeg", ".png"}  # formats of which OpenCV reads half a file
+JPEG = {".jpg", ".jpeg"}
 
 
 @dataclass(frozen=True)
@@ -92,27 +92,28 @@ class PictureSamples(Dataset[Sample]):
 
 
 def require_whole(path: Path) -> None:
-    """Refuse a JPEG or PNG file that ends too early, of which OpenCV says nothing.
+    """Refuse a JPEG file that ends too early.
+
+    OpenCV 4 reads what there is and says nothing; OpenCV 5 refuses the file, as both
+    do for other formats.
 
     Args:
         path: A picture of any format; others are not looked at.
 
     Raises:
-        OSError: If the file is cut off or damaged.
+        OSError: If the file is cut off.
     """
-    if path.suffix.lower() not in CHECKED:
+    if path.suffix.lower() not in JPEG:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # large pictures are meant
         try:
             with Image.open(path) as image:
-                # JPEG is decoded at an eighth of its size; others know no draft.
+                # Decoding at an eighth of the size takes little time.
                 image.draft("L", (image.width // 8, image.height // 8))
                 image.load()
         except (Image.DecompressionBombError, Image.UnidentifiedImageError):
             return  # OpenCV decides
-        except SyntaxError as error:  # Pillow's of a damaged PNG
-            raise OSError(f"damaged ({error})") from error
 
 
 def as_rgb(image: npt.NDArray[Any]) -> UInt8:
