@@ -91,7 +91,7 @@ def test_one_output_channel(config: Config) -> None:
 
 def test_numbers_of_a_model_and_of_its_config_are_the_same() -> None:
     discriminator = dict(type="FCDiscriminator", base_channels=2, num_classes=CLASSES)
-    options = dict(
+    options: dict[str, Any] = dict(
         auxiliary_head=[head_config(), head_config()],
         alignments=dict(
             cosine=cosine_config(),
