@@ -68,6 +68,7 @@ setup(
             "setuptools<81",
         ],
         "plots": PLOTS,
+        "tensorboard": ["tensorboard"],
         # tools/render_streets.py; OpenCV and Pillow come with the host.
         "renderer": ["moderngl>=5.10"],
         # setuptools: a test builds the wheel.

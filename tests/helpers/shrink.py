@@ -56,16 +56,22 @@ def make_folders(root: Path) -> None:
         for i in range(2):
             save_image(camvid / part / f"images/{i}.jpg", width, height, i)
             save_ids(camvid / part / f"labels/{i}.png", ids % 11)
+    for i in range(2):
+        for part in ("renders", "photos/val"):
+            save_image(root / f"data/{part}/images/{i}.png", width, height, i)
+            save_ids(root / f"data/{part}/labels/{i}.png", ids % 6)
+        save_image(root / f"data/photos/train/{i}.png", width, height, i)
     pseudo = root / "work_dirs/pseudo_labels"
     for task, names in {
         "gta2cs": _cityscapes_names(root),
         "synthia2cs": _cityscapes_names(root),
         "synthia2cs_19way": _cityscapes_names(root),
         "torcs2camvid": ["0", "1"],
+        "own_data": ["0", "1"],
         "demo": ["target_train_00000", "target_train_00001"],
     }.items():
         for name in names:
-            save_ids(pseudo / task / f"{name}.png", ids % 10)
+            save_ids(pseudo / task / f"{name}.png", ids % 5)
 
 
 def _cityscapes_names(root: Path) -> list[str]:
@@ -89,6 +95,7 @@ def shrink(cfg: Config) -> Config:
         loader.num_workers = 0
         loader.persistent_workers = False
         _visit(loader.dataset, _small_data)
+    _visit(cfg.test_pipeline, _small_data)  # where it is no part of a loader
     for hook in cfg.get("custom_hooks", []):
         _visit(hook, _small_data)
     cfg.train_cfg.max_iters = cfg.train_cfg.val_interval = 1
