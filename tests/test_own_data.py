@@ -168,9 +168,8 @@ def test_pictures_of_predictions_are_among_tensorboards_tags(project: Path) -> N
 @pytest.mark.skipif(not (TOOLS / "predict.py").exists(), reason="no tools/predict.py")
 def test_each_photograph_is_predicted_at_its_size(project: Path) -> None:
     for name, size in PHOTOGRAPHS.items():
-        found = Image.open(
-            project / "predictions/labels" / f"{os.path.splitext(name)[0]}.png"
-        )
+        png = Path(name).with_suffix(".png")
+        found = Image.open(project / "predictions/labels" / png)
         assert found.size == size
 
 
