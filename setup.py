@@ -72,6 +72,6 @@ setup(
         # tools/render_streets.py; OpenCV and Pillow come with the host.
         "renderer": ["moderngl>=5.10"],
         # setuptools: a test builds the wheel.
-        "tests": [*PLOTS, "mypy", "pytest", "ruff", "setuptools>=70.1"],
+        "tests": [*PLOTS, "mypy", "pytest", "pytest-xdist", "ruff", "setuptools>=70.1"],
     },
 )

@@ -95,7 +95,8 @@ def shrink(cfg: Config) -> Config:
         loader.num_workers = 0
         loader.persistent_workers = False
         _visit(loader.dataset, _small_data)
-    _visit(cfg.test_pipeline, _small_data)  # where it is no part of a loader
+    for key in ("test_pipeline", "tta_pipeline"):
+        _visit(cfg.get(key), _small_data)
     for hook in cfg.get("custom_hooks", []):
         _visit(hook, _small_data)
     cfg.train_cfg.max_iters = cfg.train_cfg.val_interval = 1

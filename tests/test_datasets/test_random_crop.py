@@ -19,7 +19,7 @@ def photo(seed: int = 0) -> Any:
 @pytest.mark.parametrize("ratio", [1.0, 0.75, 0.3])
 def test_with_labels_it_is_the_hosts_draws_included(ratio: float) -> None:
     labels = (photo(1)[..., 0] // 200).astype(np.uint8)
-    results = []
+    results: list[object] = []
     for kind in (
         HostRandomCrop(SIZE, ratio),
         TRANSFORMS.build(dict(type="RandomCrop", crop_size=SIZE, cat_max_ratio=ratio)),

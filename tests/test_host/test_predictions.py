@@ -54,6 +54,7 @@ def test_a_config_predicts_a_photograph(
 ) -> None:
     monkeypatch.chdir(data)
     cfg = shrink(read(name))
+    assert cfg.test_pipeline == cfg.test_dataloader.dataset.pipeline
     weights = checkpoint(cfg, tmp_path / "weights.pth")
     size = (1, PHOTO[1], PHOTO[0])
 

@@ -37,20 +37,50 @@ def entropy_map(logits: Tensor) -> Tensor:
     return -log_p.exp() * log_p / math.log(logits.shape[1])
 
 
-def domain_cross_entropy(judgement: Tensor, label: float) -> Tensor:
+def domain_cross_entropy(
+    judgement: Tensor, label: float, own: Tensor | None = None
+) -> Tensor:
     """Binary cross-entropy of a judgement against one domain's label.
 
     Args:
         judgement: Logits, (B, 1, h, w).
         label: 0 for source, 1 for target.
+        own: Which regions count, (B, 1, h, w) bool; None for all.
 
     Returns:
-        The mean over regions and images, a scalar (all images are of one size, so
-        it is the mean of the images' own means).
+        The mean over the images of the mean over their regions, a scalar.
     """
-    return F.binary_cross_entropy_with_logits(
-        judgement, torch.full_like(judgement, label)
-    )
+    truth = torch.full_like(judgement, label)
+    if own is None:  # all images are of one size: one mean is both
+        return F.binary_cross_entropy_with_logits(judgement, truth)
+    each = F.binary_cross_entropy_with_logits(judgement, truth, reduction="none")
+    return _mean_of_own(each, own)
+
+
+def own_regions(pixels: Tensor, judgement: Tensor) -> Tensor:
+    """Tell which regions of a judgement are an image's own, for at least half.
+
+    Args:
+        pixels: Which pixels are, (B, H, W) bool.
+        judgement: (B, 1, h, w).
+
+    Returns:
+        (B, 1, h, w) bool.
+
+    Examples:
+        >>> pixels = torch.tensor([[[True, True, True, False, False, False]]])
+        >>> own_regions(pixels, torch.zeros(1, 1, 1, 3)).tolist()
+        [[[[True, True, False]]]]
+    """
+    size = (judgement.shape[-2], judgement.shape[-1])
+    return F.adaptive_avg_pool2d(pixels.unsqueeze(1).float(), size) >= 0.5
+
+
+def _mean_of_own(values: Tensor, own: Tensor | None) -> Tensor:
+    """Return the mean over images of the mean over their own regions."""
+    if own is None:
+        return values.mean()
+    return ((values * own).sum((1, 2, 3)) / own.sum((1, 2, 3)).clamp(min=1)).mean()
 
 
 @MODELS.register_module()
@@ -69,6 +99,9 @@ class AdversarialLoss(BaseAlignment):
     The paper writes source 1 and target 0, the same by symmetry; 0 and 1 are the
     public code's. L_D sees detached predictions and L_adv a D with detached
     weights, so that one backward of their sum moves each network by its own loss.
+
+    Where a batch of different sizes is padded, P is zero beyond an image, as the
+    discriminator's convolutions pad it, and regions beyond it don't count.
 
     Args:
         discriminator: Config of D, such as ``dict(type="FCDiscriminator")``; it takes
@@ -134,9 +167,11 @@ class AdversarialLoss(BaseAlignment):
             ``discriminator_accuracy_source``, the share of regions judged right.
         """
         judgement = self.discriminator(self._judged(domain).detach())
+        own = _own(domain, judgement)
+        right = (judgement.detach() < 0).float()
         return {
-            "loss_discriminator_source": _half(judgement, SOURCE_LABEL),
-            "discriminator_accuracy_source": (judgement.detach() < 0).float().mean(),
+            "loss_discriminator_source": _half(judgement, SOURCE_LABEL, own),
+            "discriminator_accuracy_source": _mean_of_own(right, own),
         }
 
     def on_target(self, domain: DomainBatch) -> dict[str, Tensor]:
@@ -154,11 +189,13 @@ class AdversarialLoss(BaseAlignment):
         frozen = {k: v.detach() for k, v in self.discriminator.named_parameters()}
         fooled = torch.func.functional_call(self.discriminator, frozen, (seen,))
         judgement = self.discriminator(seen.detach())
+        own = _own(domain, judgement)
+        right = (judgement.detach() > 0).float()
         return {
             "loss_adversarial": self.loss_weight
-            * domain_cross_entropy(fooled, SOURCE_LABEL),
-            "loss_discriminator_target": _half(judgement, TARGET_LABEL),
-            "discriminator_accuracy_target": (judgement.detach() > 0).float().mean(),
+            * domain_cross_entropy(fooled, SOURCE_LABEL, own),
+            "loss_discriminator_target": _half(judgement, TARGET_LABEL, own),
+            "discriminator_accuracy_target": _mean_of_own(right, own),
         }
 
     def _judged(self, domain: DomainBatch) -> Tensor:
@@ -169,10 +206,14 @@ class AdversarialLoss(BaseAlignment):
             mode="bilinear",
             align_corners=domain.align_corners,
         )
-        if self.input == "entropy":
-            return entropy_map(logits)
-        return F.softmax(logits, dim=1)
+        entropy = self.input == "entropy"
+        seen = entropy_map(logits) if entropy else F.softmax(logits, dim=1)
+        return seen if domain.pixels is None else seen * domain.pixels.unsqueeze(1)
 
 
-def _half(judgement: Tensor, label: float) -> Tensor:
-    return 0.5 * domain_cross_entropy(judgement, label)
+def _own(domain: DomainBatch, judgement: Tensor) -> Tensor | None:
+    return None if domain.pixels is None else own_regions(domain.pixels, judgement)
+
+
+def _half(judgement: Tensor, label: float, own: Tensor | None) -> Tensor:
+    return 0.5 * domain_cross_entropy(judgement, label, own)

@@ -25,6 +25,9 @@ class DomainBatch:
             whatever is random in a step is derived from it and from the image, so
             that resuming is exact.
         first_image: Index of the first image among those of all processes.
+        pixels: Which pixels are an image's own, (B, H, W) bool, where a batch of
+            different sizes was padded; the others are nobody's and count nowhere.
+            None, the default, if all are.
     """
 
     features: Mapping[str, Tensor]
@@ -35,6 +38,7 @@ class DomainBatch:
     ignore_index: int
     step_seed: int = 0
     first_image: int = 0
+    pixels: Tensor | None = None
 
 
 class BaseAlignment(BaseModule):

@@ -14,6 +14,7 @@ from mmseg_cosda.models.alignments.cosine_tap import (
     build_taps,
     correct_source,
     map_rows,
+    own_pixels,
     split_target,
 )
 from mmseg_cosda.models.alignments.running_state import FeatureMean, Warmup
@@ -325,7 +326,7 @@ class ClassWiseCosineLoss(BaseAlignment):
         mean = self.means[name]
         assert isinstance(mean, FeatureMean)  # what __init__ has put there
         if update_mean:
-            mean.update(feature)
+            mean.update(feature, own_pixels(domain, tap, feature))
         return mean.center(feature)
 
     def _fills(self) -> dict[str, Tensor]:

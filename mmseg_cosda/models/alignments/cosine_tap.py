@@ -104,6 +104,34 @@ def build_taps(
     return built
 
 
+NO_PIXEL = -1
+"""The label of a map's pixels that are padding: outside the classes, never ignored."""
+
+
+def own_pixels(domain: DomainBatch, tap: CosineTap, feature: Tensor) -> Tensor | None:
+    """Return which pixels of a map are an image's own, (B, h, w) bool.
+
+    Args:
+        domain: The images.
+        tap: Where the map comes from.
+        feature: The map, (B, K, h, w).
+
+    Returns:
+        The mask, nearest as labels are resized; None if no image is padded.
+    """
+    if domain.pixels is None:
+        return None
+    # The border that the network adds belongs to the image, as without padding.
+    return tap.resize(domain.pixels.byte(), feature, 1).bool()
+
+
+def _without_padding(
+    labels: Tensor, domain: DomainBatch, tap: CosineTap, feature: Tensor
+) -> Tensor:
+    own = own_pixels(domain, tap, feature)
+    return labels if own is None else labels.masked_fill(~own, NO_PIXEL)
+
+
 def map_rows(feature: Tensor) -> Tensor:
     """View maps (B, K, h, w) as rows (B, h * w, K), in raster order."""
     return feature.flatten(2).transpose(1, 2)
@@ -121,18 +149,20 @@ def correct_source(
         feature: The map, (B, K, h, w).
 
     Returns:
-        The classes, (B, h, w); the ignore index where the prediction is wrong.
+        The classes, (B, h, w); the ignore index where the prediction is wrong,
+        ``NO_PIXEL`` where the image is padded.
 
     Raises:
         ValueError: If the source has no ground truth.
     """
     if domain.labels is None:
         raise ValueError("the cosine loss needs ground truth on the source")
-    return split_source(
+    labels = split_source(
         tap.resize(predictions, feature, domain.ignore_index),
         tap.resize(domain.labels, feature, domain.ignore_index),
         domain.ignore_index,
     )
+    return _without_padding(labels, domain, tap, feature)
 
 
 def split_target(
@@ -147,13 +177,13 @@ def split_target(
         feature: The map, (B, K, h, w).
 
     Returns:
-        The classes, (B, h, w).
+        The classes, (B, h, w); ``NO_PIXEL`` where the image is padded.
     """
     labels = tap.resize(predictions, feature, domain.ignore_index)
-    if domain.labels is None:
-        return labels
-    return augment_pseudo_labels(
-        tap.resize(domain.labels, feature, domain.ignore_index),
-        labels,
-        domain.ignore_index,
-    )
+    if domain.labels is not None:
+        labels = augment_pseudo_labels(
+            tap.resize(domain.labels, feature, domain.ignore_index),
+            labels,
+            domain.ignore_index,
+        )
+    return _without_padding(labels, domain, tap, feature)

@@ -40,14 +40,19 @@ class FeatureMean(nn.Module):
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
     @torch.no_grad()
-    def update(self, feature: Tensor) -> None:
+    def update(self, feature: Tensor, own: Tensor | None = None) -> None:
         """Take in a batch of source maps, unless a value of it is not finite.
 
         Args:
             feature: (B, K, h, w), this process's.
+            own: Which pixels count, (B, h, w) bool; None for all.
         """
         # A row per image, so that how images are spread over processes is no matter.
-        rows = feature.mean(dim=(2, 3), dtype=self.mean.dtype)
+        if own is None:
+            rows = feature.mean(dim=(2, 3), dtype=self.mean.dtype)
+        else:
+            counted = feature.to(self.mean.dtype) * own.unsqueeze(1)
+            rows = counted.sum(dim=(2, 3)) / own.sum(dim=(1, 2)).clamp(min=1)[:, None]
         labels = torch.zeros(len(rows), dtype=torch.int64, device=rows.device)
         rows, labels = gather_rows(rows, labels, 1)
         batch = rows.sum(dim=0) / (labels == 0).sum()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmseg_cosda.models.alignments.base import DomainBatch
-from mmseg_cosda.models.alignments.cosine_tap import CosineTap, map_rows
+from mmseg_cosda.models.alignments.cosine_tap import NO_PIXEL, CosineTap, map_rows
 from mmseg_cosda.models.alignments.gather import gather_rows
 from mmseg_cosda.models.alignments.unsplit_target import cosine_loss_to_all_classes
 from mmseg_cosda.models.functional import (
@@ -235,7 +235,11 @@ class UnsplitCurrentSource(CurrentSource):
         self, name: str, feature: Tensor, labels: Tensor, domain: DomainBatch
     ) -> None:
         """Keep the step's images, each as one class."""
-        self._blocks[name] = [[_unit_rows(each)] for each in feature]
+        rows = [_unit_rows(each) for each in feature]
+        if domain.pixels is not None:
+            own = [label.flatten() != NO_PIXEL for label in labels]
+            rows = [each[mask] for each, mask in zip(rows, own, strict=True)]
+        self._blocks[name] = [[each] for each in rows]
 
     def compare(
         self,
@@ -248,7 +252,7 @@ class UnsplitCurrentSource(CurrentSource):
         top_k: int | None,
     ) -> tuple[Tensor, MatchStatistics]:
         """Compare each row, of whatever class, with all of the source image's."""
-        one_class = torch.zeros_like(labels)
+        one_class = torch.where(labels == NO_PIXEL, NO_PIXEL, 0)
         return super().compare(name, image, features, one_class, tap, reduction, top_k)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from mmseg_cosda.models.alignments.base import DomainBatch
@@ -53,6 +54,7 @@ def make_domain_batch(
     paths: Iterable[str],
     step_seed: int = 0,
     first_image: int = 0,
+    pixels: Tensor | None = None,
 ) -> DomainBatch:
     """Put together what an alignment sees of images that were forwarded.
 
@@ -65,6 +67,7 @@ def make_domain_batch(
         paths: The tap paths that must have been recorded.
         step_seed: What randomness of the step is derived from.
         first_image: Index of the first image among those of all processes.
+        pixels: Which pixels are an image's own, (B, H, W) bool; None for all.
 
     Returns:
         The domain's batch, its labels on the images' device.
@@ -87,4 +90,26 @@ def make_domain_batch(
         ignore_index=model.decode_head.ignore_index,
         step_seed=step_seed,
         first_image=first_image,
+        pixels=pixels,
     )
+
+
+def unpadded_pixels(samples: Sequence[Any], images: Tensor) -> Tensor | None:
+    """Tell which pixels of a batch are an image's own.
+
+    Args:
+        samples: The ``SegDataSample`` of each image; the host's preprocessor notes
+            in ``padding_size`` how much it added on the left, right, top and bottom.
+        images: The batch, (B, 3, H, W).
+
+    Returns:
+        (B, H, W) bool on the images' device; None if nothing was added.
+    """
+    added = [tuple(s.metainfo.get("padding_size") or (0, 0, 0, 0)) for s in samples]
+    if not any(any(each) for each in added):
+        return None
+    height, width = images.shape[-2:]
+    own = torch.zeros(len(added), height, width, dtype=torch.bool)
+    for mask, (left, right, top, bottom) in zip(own, added, strict=True):
+        mask[top : height - bottom, left : width - right] = True
+    return own.to(images.device)

@@ -23,6 +23,7 @@ from mmseg_cosda.models.segmentors.domain_forward import (
     alignment_paths,
     make_domain_batch,
     see_domain,
+    unpadded_pixels,
 )
 from mmseg_cosda.models.segmentors.head_losses import per_image_losses, stack_labels
 from mmseg_cosda.models.segmentors.parts import (
@@ -191,6 +192,7 @@ class UDAEncoderDecoder(EncoderDecoder):
             paths,
             step.seed or 0,
             step.first_image,
+            unpadded_pixels(samples, images),
         )
         return domain, losses
 

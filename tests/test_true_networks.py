@@ -1,0 +1,92 @@
+"""The networks at their true size, for which the other tests have toys."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import torch
+from helpers.shrink import CONFIGS, config_names
+from helpers.toys import sample
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+from torch import nn
+
+import mmseg_cosda  # noqa: F401  (registers what the configs name)
+
+SIZE = (97, 161)  # (H, W)
+# Each method on the paper's networks, with and without pseudo-labels.
+NAMES = [n for n in config_names() if re.fullmatch(r"\w+/\w+_gta2cs(_no-pl)?\.py", n)]
+
+
+def without_downloads(node: Any) -> None:
+    if isinstance(node, dict):
+        if (node.get("init_cfg") or {}).get("type") == "Pretrained":
+            node["init_cfg"] = None
+        for value in node.values():
+            without_downloads(value)
+
+
+def branch(num_classes: int, labelled: bool, seed: int) -> dict[str, list[Any]]:
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.randint(256, (3, *SIZE), generator=generator).byte()
+    label = torch.randint(num_classes, SIZE, generator=generator)
+    made = sample(label if labelled else None)
+    made.set_metainfo(dict.fromkeys(("img_shape", "ori_shape", "pad_shape"), SIZE))
+    return dict(inputs=[image], data_samples=[made])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_reaches_all_that_trains_and_nothing_else(name: str) -> None:
+    cfg = Config.fromfile(CONFIGS / name)
+    without_downloads(cfg.model)
+    init_default_scope("mmseg")
+    torch.manual_seed(0)
+    model: Any = MODELS.build(cfg.model)
+    model.init_weights()
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    reached: dict[str, bool] = {}
+    for key, weight in model.named_parameters():
+
+        def see(weight: torch.Tensor, key: str = key) -> None:
+            assert weight.grad is not None
+            reached[key] = bool(weight.grad.isfinite().all())
+
+        if weight.requires_grad:
+            weight.register_post_accumulate_grad_hook(see)
+    frozen = {
+        key: weight.clone()
+        for key, weight in model.named_parameters()
+        if not weight.requires_grad
+    }
+
+    norms = {
+        f"{name}.{part}"
+        for name, module in model.named_modules()
+        if isinstance(module, nn.BatchNorm2d)
+        for part in ("weight", "bias")
+    }
+    upsampling = {key for key in frozen if ".upscore" in key}  # FCN-8s, bilinear
+    assert frozen.keys() - upsampling == norms
+    assert len(upsampling) in (0, 3)
+
+    classes = model.decode_head.num_classes
+    target = cfg.train_dataloader.dataset.target
+    has_labels = target.type == "PseudoLabelDataset"
+    data = dict(source=branch(classes, True, 1), target=branch(classes, has_labels, 2))
+    logs = model.train_step(data, wrapper)
+
+    assert all(torch.as_tensor(value).isfinite().all() for value in logs.values())
+    assert "source.decode.loss_ce" in logs
+    assert ("target.decode.loss_ce" in logs) == has_labels
+    for alignment in cfg.model.get("alignments", {}):
+        assert any(key.startswith(f"{alignment}.loss") for key in logs), logs.keys()
+    trained = {k for k, weight in model.named_parameters() if weight.requires_grad}
+    assert reached.keys() == trained
+    assert all(reached.values())
+    for key, value in frozen.items():
+        assert torch.equal(model.get_parameter(key), value), key
