@@ -93,7 +93,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         # What costs the host more time than the training: no part of the test.
-        patch.setattr(Config, "pretty_text", property(lambda self: ""))
         patch.setattr(gc, "collect", lambda *_: 0)
         patch.setattr("mmengine.runner.runner.collect_env", dict)
         for words in COMMANDS:
