@@ -30,8 +30,8 @@ def run_tool(main: Callable[[], object]) -> None:
     """
     try:
         main()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"interrupted {error}".strip(), file=sys.stderr)
         sys.exit(130)
     except (ValueError, FileNotFoundError) as error:
         hint = ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +14,10 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.runner import Runner
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.runner import Runner, find_latest_checkpoint
 from mmseg.registry import RUNNERS
 from torch import distributed
 
@@ -176,9 +181,14 @@ def run(runner: Runner, mode: str) -> None:
         UserError: For a ValueError of a data worker, with its message alone.
         RuntimeError: For any other ValueError once training has begun, with its
             cause: no user's mistake any more.
+        KeyboardInterrupt: As it comes; of a training with how to go on.
     """
     try:
         getattr(runner, mode)()
+    except KeyboardInterrupt as error:
+        if mode != "train" or not is_main_process():
+            raise
+        raise KeyboardInterrupt(how_to_go_on(runner)) from error
     except ValueError as error:
         if re.match(r"Caught \w+ in DataLoader worker", str(error)):
             message = str(error).strip().splitlines()[-1]
@@ -186,3 +196,66 @@ def run(runner: Runner, mode: str) -> None:
         if runner.iter > 0 and not isinstance(error, UserError):
             raise RuntimeError(f"{mode} failed after {runner.iter} steps") from error
         raise
+
+
+def how_to_go_on(runner: Runner) -> str:
+    """Say how an interrupted training goes on.
+
+    Args:
+        runner: That was interrupted.
+
+    Returns:
+        One line: where it stopped, what is saved, the command.
+    """
+    stopped = f"in iteration {runner.iter + 1} of {runner.max_iters}"
+    path = Path(runner.work_dir) / "last_checkpoint"
+    latest = find_latest_checkpoint(runner.work_dir) if path.is_file() else None
+    if latest is None:
+        return (
+            f"{stopped}; no checkpoint is written yet (default_hooks.checkpoint."
+            f"interval), so that the same command begins anew"
+        )
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        command = "the same command and --resume"
+    else:
+        command = command_line(sys.argv, "--resume")
+    return f"{stopped}; go on from {latest} with: {command}"
+
+
+def command_line(argv: list[str], option: str) -> str:
+    """Return the command that was called, with one more option.
+
+    Args:
+        argv: The program and its arguments.
+        option: Appended unless it is there.
+
+    Examples:
+        >>> command_line(["tools/train.py", "my config.py"], "--resume")
+        "python tools/train.py 'my config.py' --resume"
+        >>> command_line(["/usr/bin/mmseg-cosda", "train", "a.py"], "--resume")
+        'mmseg-cosda train a.py --resume'
+    """
+    program, *arguments = argv
+    if os.path.basename(program) == "__main__.py":
+        start = ["python", "-m", "mmseg_cosda"]
+    elif program.endswith(".py"):
+        start = ["python", program]
+    else:
+        start = [os.path.basename(program)]
+    # --cfg-options takes all that follows, an option with dashes excepted.
+    extra = [] if option in arguments else [option]
+    return shlex.join([*start, *arguments, *extra])
+
+
+class NothingLeftHook(Hook):
+    """Says that a resumed training has nothing left to do."""
+
+    def before_train(self, runner: Runner) -> None:
+        """Compare the checkpoint's iteration with the training's last."""
+        if runner.iter >= runner.max_iters:
+            print_log(
+                f"nothing is left to train: {runner.work_dir} holds iteration "
+                f"{runner.iter} of {runner.max_iters}. To go on, raise train_cfg."
+                f"max_iters and the end of param_scheduler",
+                logger="current",
+            )

@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "mmseg_cosda"
 ORDER = (
     "datasets",
     "evaluation",
+    "preflight",
     "models",
     "checkpoint",
     "engine",

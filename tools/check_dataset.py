@@ -1,4 +1,8 @@
-"""Read every file that a config's datasets name; say what is wrong with which."""
+"""Read every file that a config's datasets name; say what is wrong with which.
+
+And compare what data, model and schedule must agree on, as every training does before
+its first iteration.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.datasets.check import check_dataset, datasets_of
 from mmseg_cosda.datasets.check_report import as_text, write_bad_files, write_json
 from mmseg_cosda.errors import UserError, run_tool
+from mmseg_cosda.preflight.config import check_config
 
 EPILOG = """
 Example:
@@ -70,6 +75,10 @@ def main(args: Sequence[str] | None = None) -> None:
     for key, dataset in datasets.items():
         reports.append(check_dataset(key, dataset, options.workers))
         print(as_text(reports[-1], options.show), end="\n\n")
+    together = check_config(config.to_dict(), reports)
+    reports.append(together)
+    if together.problems:
+        print(as_text(together, options.show), end="\n\n")
     if options.out:
         write_json(options.out, reports)
         print(f"report: {options.out}")

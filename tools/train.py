@@ -10,6 +10,7 @@ from mmseg_cosda.commands import tool_parser
 from mmseg_cosda.errors import run_tool
 from mmseg_cosda.inference.checkpoint_fit import CheckpointFitHook
 from mmseg_cosda.launch import (
+    NothingLeftHook,
     add_run_arguments,
     build_runner,
     processes,
@@ -49,6 +50,7 @@ def main(args: Sequence[str] | None = None) -> None:
         runner = build_runner(cfg)
         if cfg.resume:
             runner.register_hook(CheckpointFitHook(f"in {runner.work_dir}"))
+            runner.register_hook(NothingLeftHook())
         run(runner, "train")
 
 

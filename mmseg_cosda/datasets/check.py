@@ -50,6 +50,8 @@ class DatasetCheck:
         pixels: (256,) int64 pixels per label.
         images_with: (256,) int64 images that hold a label.
         excluded: Names that the config excludes already.
+        benchmark: Whether its class fixes the class names, of which a part of the
+            data set may lack some.
     """
 
     key: str
@@ -65,6 +67,7 @@ class DatasetCheck:
         default_factory=lambda: np.zeros(NUM_LABELS, np.int64)
     )
     excluded: frozenset[str] = frozenset()
+    benchmark: bool = False
 
 
 def datasets_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -125,6 +128,8 @@ def check_dataset(
     try:
         dataset, infos = _list_files(config, report)
         report.classes = tuple(dataset.metainfo.get("classes") or ())
+        fixed = getattr(type(dataset), "METAINFO", {}).get("classes") or ()
+        report.benchmark = set(report.classes) <= set(fixed)
         check, tasks = _file_check(dataset, report), list(infos)
         if not _reads_files(dataset):
             check, tasks = partial(check_sample, dataset), list(range(len(dataset)))

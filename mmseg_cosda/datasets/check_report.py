@@ -54,7 +54,8 @@ def as_text(report: DatasetCheck, show: int = 10) -> str:
         f"{width}x{height}: {n}"
         for (width, height), n in report.image_sizes.most_common(5)
     )
-    lines = [f"{report.key} ({report.type}): {report.num_images} images", sizes]
+    images = f": {report.num_images} images" if report.num_images else ""
+    lines = [f"{report.key} ({report.type}){images}", sizes]
     shares = class_shares(report)
     if shares:
         table = PrettyTable(["class", "pixels, %", "images"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
 from mmseg_cosda.datasets.label_facts import require_label
+from mmseg_cosda.option_checks import require_choices
 from mmseg_cosda.randomness import derive_seed, derived_randomness
 
 DOMAINS = ("source", "target")
@@ -62,6 +63,10 @@ class DomainPairDataset(Dataset[dict[str, Any]]):
         seed: Seed of the pairing and of the transforms; by default the run's
             (``randomness.seed``), read when the dataset is built.
         length: Virtual length, positions after which the stream starts again.
+        target_labels: What the labels of target samples may be: ``"pseudo"``, those
+            of a ``PseudoLabelDataset`` (or none); or ``"ground_truth"``, its own, for
+            semi-supervised training. The preflight refuses others before the first
+            iteration: a training on the target's ground truth is no adaptation.
 
     Raises:
         ValueError: If the classes of the domains differ, a domain is empty, or an
@@ -84,7 +89,14 @@ class DomainPairDataset(Dataset[dict[str, Any]]):
         target: dict[str, Any] | Dataset[Any],
         seed: int | None = None,
         length: int = 1_000_000,
+        target_labels: Literal["pseudo", "ground_truth"] = "pseudo",
     ) -> None:
+        require_choices(
+            "train_dataloader.dataset",
+            "pseudo",
+            "ground_truth",
+            target_labels=target_labels,
+        )
         if length < 1:
             raise ValueError(
                 f"length={length} of train_dataloader.dataset: must be positive"
@@ -103,6 +115,7 @@ class DomainPairDataset(Dataset[dict[str, Any]]):
         # The Runner seeds torch before it builds a dataset.
         self.seed = torch.initial_seed() % 2**63 if seed is None else seed
         self.length = length
+        self.target_labels = target_labels
         self._order = {
             name: EpochPermutation(len(dataset), derive_seed(self.seed, index))
             for index, (name, dataset) in enumerate(self.domains.items())

@@ -9,6 +9,8 @@ from mmengine.hooks import LoggerHook, RuntimeInfoHook
 from mmengine.registry import HOOKS
 from torch import Tensor
 
+from mmseg_cosda.engine.unlikely_values import UnlikelyValues
+
 
 @HOOKS.register_module()
 class DeferredLogsHook(RuntimeInfoHook):
@@ -25,6 +27,9 @@ class DeferredLogsHook(RuntimeInfoHook):
     reads scalars of the ``MessageHub`` during training finds those up to the last log
     line; the outputs that hooks are handed stay tensors.
 
+    At a log line it warns, once each, of values that train but can't be meant: see
+    :class:`~mmseg_cosda.engine.unlikely_values.UnlikelyValues`.
+
     Examples:
         >>> DeferredLogsHook().priority
         'VERY_HIGH'
@@ -34,6 +39,7 @@ class DeferredLogsHook(RuntimeInfoHook):
         # The scalars of an iteration by name, the tensors among them stacked.
         self._waiting: list[tuple[dict[str, Any], list[str], Tensor | None]] = []
         self._intervals: list[int] = []
+        self._unlikely = UnlikelyValues()
 
     def before_train(self, runner: Any) -> None:
         """Find out when log lines are due."""
@@ -53,7 +59,7 @@ class DeferredLogsHook(RuntimeInfoHook):
             self._waiting.append(_stack(outputs))
         due = any(self.every_n_inner_iters(batch_idx, n) for n in self._intervals)
         if due or self.end_of_epoch(runner.train_dataloader, batch_idx):
-            self.flush(runner)
+            self._unlikely.warn(runner, self.flush(runner))
 
     def before_val(self, runner: Any) -> None:
         """Hand over what waits, then do as the host does."""
@@ -71,15 +77,22 @@ class DeferredLogsHook(RuntimeInfoHook):
             self.flush(runner)
             checkpoint["message_hub"] = runner.message_hub.state_dict()
 
-    def flush(self, runner: Any) -> None:
-        """Read all that waits with one copy and hand it to the ``MessageHub``."""
+    def flush(self, runner: Any) -> dict[str, list[float]]:
+        """Read all that waits with one copy and hand it to the ``MessageHub``.
+
+        Returns:
+            The values that waited, by name.
+        """
+        window: dict[str, list[float]] = {}
         stacks = [stack for _, _, stack in self._waiting if stack is not None]
         values = iter(torch.cat(stacks).tolist() if stacks else [])
         for scalars, names, _ in self._waiting:
             scalars.update((name, next(values)) for name in names)
             for name, value in scalars.items():
                 runner.message_hub.update_scalar(f"train/{name}", value)
+                window.setdefault(name, []).append(value)
         self._waiting.clear()
+        return window
 
 
 def _stack(outputs: dict[str, Any]) -> tuple[dict[str, Any], list[str], Tensor | None]:

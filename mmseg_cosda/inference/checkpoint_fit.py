@@ -12,6 +12,7 @@ from torch import nn
 
 from mmseg_cosda.commands import command
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.preflight.weights import compare_weights, misfit, shapes
 
 # Modules that prediction never calls.
 TRAINING_ONLY = ("alignments.", "auxiliary_head.", "data_preprocessor.")
@@ -61,21 +62,21 @@ def require_fit(
         kind = type(checkpoint).__name__
         raise UserError(f"checkpoint {name} holds a {kind}, not the weights of a model")
     found = checkpoint.get("state_dict", checkpoint)
-    shapes = {
-        re.sub(r"^module\.", "", str(key)): getattr(value, "shape", None)
-        for key, value in found.items()
-    }
     wanted = {
-        key: value.shape
-        for key, value in model.state_dict().items()
-        if not key.startswith(ignore) and "num_batches_tracked" not in key
+        key: shape
+        for key, shape in shapes(model.state_dict()).items()
+        if not key.startswith(ignore)
     }
-    bad = [key for key, shape in wanted.items() if shapes.get(key) != shape]
+    state = {re.sub(r"^module\.", "", str(k)): v for k, v in found.items()}
+    fit = compare_weights(wanted, shapes(state))
+    if fit.is_another_net and fit.unfit:
+        raise UserError(misfit(fit, f"checkpoint {name}"))
+    bad = [key for key in wanted if key in set(fit.unfit)]
     if bad:
         names = ", ".join(bad[:3]) + (", ..." if len(bad) > 3 else "")
         raise UserError(
             f"checkpoint {name} is of another model than the config: {len(bad)} of "
-            f"{len(wanted)} weights are missing or of another shape ({names}). Give "
-            f"the config it was trained with; a public checkpoint is converted by "
-            f"`{command('convert_checkpoint')}` first"
+            f"{len(fit.wanted)} weights are missing or of another shape ({names}). "
+            f"Give the config it was trained with; a public checkpoint is converted "
+            f"by `{command('convert_checkpoint')}` first"
         )

@@ -8,10 +8,13 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from helpers.own_data import dataset, own_config
 from helpers.toys import batch, build, cosine_config
 from mmseg_cosda.engine.distributed import UDADistributedDataParallel
+from mmseg_cosda.errors import UserError
 from mmseg_cosda.models.alignments.gather import gather_rows
 
 STEPS = 4
@@ -72,4 +75,18 @@ def partial_gradients(rank: int, port: int, out: str) -> None:
         model.weight.grad = torch.full((1, 1), 3.0)
     wrapper.average_gradients()
     torch.save((model.weight.grad, model.bias.grad), Path(out) / f"{rank}.pth")
+    dist.destroy_process_group()
+
+
+def train_on_leaked_labels(rank: int, port: int, folder: str) -> None:
+    """Write what a training on the target's own labels ends with."""
+    dist.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    root = Path(folder)
+    cfg = own_config(root / "data", root / "work")
+    cfg.launcher = "pytorch"
+    cfg.train_dataloader.dataset.target = dataset(root / "data", "target/train", True)
+    try:
+        Runner.from_cfg(cfg).train()
+    except UserError as error:
+        (root / f"{rank}.txt").write_text(str(error))
     dist.destroy_process_group()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import folders
+from helpers import folders, own_data
 from helpers.processes import run_script
 from helpers.tools import TOOLS, load_tool
 
@@ -99,3 +99,18 @@ def test_as_a_script_from_another_directory(tmp_path: Path) -> None:
     assert result.returncode == 1, result.stderr
     assert "data_root of GTA5Dataset" in result.stdout
     assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_what_data_and_model_must_agree_on(tmp_path: Path, run: Run) -> None:
+    root = own_data.make_own_data(tmp_path / "data")
+    for i in range(3):  # 0 and 255 for two classes
+        folders.save_ids(root / f"source/labels/{i}.png", own_data.ids() // 2 * 255)
+    cfg = own_data.own_config(root, tmp_path / "work")
+    cfg.dump(tmp_path / "config.py")
+    status, printed = run("config.py", "--out", "report.json")
+    assert status == 1, printed
+    assert "1 absent:" in printed
+    assert "no label holds the class tree, car, only [0]" in printed
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert not report["ok"]
+    assert report["datasets"]["config"]["problems"][0]["kind"] == "absent"

@@ -3,14 +3,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from mmengine.config import Config
 
 from mmseg_cosda import launch
-from mmseg_cosda.errors import UserError
+from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.launch import (
+    NothingLeftHook,
     add_run_arguments,
     processes,
     read_run_config,
@@ -139,3 +141,61 @@ def test_a_failure_in_the_middle_keeps_its_traceback() -> None:
     assert messages(UserError("a"), 7) == ["UserError", "a"]
     failed = ["RuntimeError", "train failed after 7 steps"]
     assert messages(ValueError("a"), 7) == failed
+
+
+class InterruptedRunner:
+    def __init__(self, work_dir: Path) -> None:
+        self.work_dir, self.iter, self.max_iters = str(work_dir), 12, 40
+
+    def train(self) -> None:
+        raise KeyboardInterrupt
+
+    def test(self) -> None:
+        raise KeyboardInterrupt
+
+
+def interrupted(work_dir: Path, mode: str = "train") -> str:
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(InterruptedRunner(work_dir), mode)  # type: ignore[arg-type]
+    return str(caught.value)
+
+
+def test_an_interrupted_training_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["tools/train.py", "a.py", "--work-dir", "w"])
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    text = interrupted(tmp_path)
+    assert "in iteration 13 of 40; no checkpoint is written yet" in text
+    (tmp_path / "last_checkpoint").write_text("w/iter_10.pth")
+    assert interrupted(tmp_path) == (
+        "in iteration 13 of 40; go on from w/iter_10.pth with: "
+        "python tools/train.py a.py --work-dir w --resume"
+    )
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "0")
+    assert interrupted(tmp_path).endswith("the same command and --resume")
+    assert interrupted(tmp_path, "test") == ""
+
+
+def test_the_line_of_an_interruption(capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> None:
+        raise KeyboardInterrupt("in iteration 3 of 9; go on")
+
+    with pytest.raises(SystemExit) as caught:
+        run_tool(main)
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == "interrupted in iteration 3 of 9; go on\n"
+
+
+def test_a_finished_run_has_nothing_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(launch, "print_log", lambda text, **options: lines.append(text))
+    runner: Any = InterruptedRunner(tmp_path)
+    NothingLeftHook().before_train(runner)
+    assert lines == []
+    runner.iter = 40
+    NothingLeftHook().before_train(runner)
+    assert "nothing is left to train" in lines[0]
+    assert "iteration 40 of 40" in lines[0]

@@ -13,6 +13,7 @@ from torch import nn
 from mmseg_cosda.models.alignments.base import BaseAlignment
 from mmseg_cosda.models.phases.base import Phase
 from mmseg_cosda.models.taps import check_taps
+from mmseg_cosda.preflight.networks import one_channel
 
 
 def build_alignments(
@@ -112,15 +113,19 @@ def with_num_classes(config: Mapping[str, Any], model: Any) -> dict[str, Any]:
 
 
 def check_heads(heads: Mapping[str, Any]) -> None:
-    """Refuse heads whose loss can't be taken apart into forward and loss.
+    """Refuse heads with one output, and whose loss is no forward and loss.
 
     Args:
         heads: Decode head and auxiliary heads by log prefix.
 
     Raises:
-        ValueError: If a head computes its loss otherwise than the host's base.
+        ValueError: If a head computes its loss otherwise than the host's base, or
+            predicts one channel: a softmax, a queue and a pseudo-label's class need
+            one for each of two classes or more.
     """
     for name, head in heads.items():
+        if head.out_channels < 2:
+            raise ValueError(one_channel(f"model: {type(head).__name__} ({name})"))
         if type(head).loss is not BaseDecodeHead.loss:
             raise ValueError(
                 f"model: {type(head).__name__} ({name}) computes its loss in an "

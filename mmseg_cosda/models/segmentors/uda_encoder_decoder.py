@@ -34,6 +34,8 @@ from mmseg_cosda.models.segmentors.parts import (
 )
 from mmseg_cosda.models.segmentors.target_diagnosis import Diagnosis, diagnose
 from mmseg_cosda.models.taps import record_taps
+from mmseg_cosda.preflight.run import check_before_run
+from mmseg_cosda.preflight.weights import watch_loading
 from mmseg_cosda.randomness import derive_seed
 
 
@@ -86,13 +88,15 @@ class UDAEncoderDecoder(EncoderDecoder):
         compile_backbone: Whether ``torch.compile`` compiles the backbone for
             training; or the name of a backend other than torch's default. Taps may
             then name the backbone's outputs, not its inner modules.
+        preflight: Whether the first step within a Runner checks that data, model and
+            schedule agree (``mmseg_cosda.preflight``) before anything is trained.
         num_stages: Of the host's ``CascadeEncoderDecoder``; only to be refused.
 
     Raises:
         ValueError: If an alignment or a phase is not one, a tap names no module, a
-            head computes its loss otherwise than by ``forward`` and
-            ``loss_by_feat``, there are several decode heads, or an option is not one
-            of its choices.
+            head has one output channel or computes its loss otherwise than by
+            ``forward`` and ``loss_by_feat``, there are several decode heads, or an
+            option is not one of its choices.
 
     Source: "Maximizing Cosine Similarity Between Spatial Features for Unsupervised
     Domain Adaptation in Semantic Segmentation", section 3.
@@ -114,6 +118,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         target_bn: bool = False,
         channels_last: bool = False,
         compile_backbone: bool | str = False,
+        preflight: bool = True,
         num_stages: int | None = None,
     ) -> None:
         check_cascade(decode_head, num_stages)
@@ -129,12 +134,14 @@ class UDAEncoderDecoder(EncoderDecoder):
             init_cfg=init_cfg,
         )
         self.target_bn = target_bn
+        self._preflight_due = preflight
         check_heads(self._heads)
         if isinstance(self.data_preprocessor, UDADataPreprocessor):
             self.data_preprocessor.num_classes = self.decode_head.num_classes
             self.data_preprocessor.ignore_index = self.decode_head.ignore_index
         self.alignments = build_alignments(self, alignments or {})
         self.phases = build_phases(phases or {})
+        watch_loading(self)
         self.channels_last = channels_last
         if channels_last:
             self.to(memory_format=torch.channels_last)
@@ -236,6 +243,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         Returns:
             Losses and diagnostics to log.
         """
+        self._check_once()
         batch = self.data_preprocessor(data, True)
         step = make_step(batch["inputs"], batch["data_samples"])
         if step.seed is not None:
@@ -255,6 +263,22 @@ class UDAEncoderDecoder(EncoderDecoder):
     ) -> DomainBatch:
         """Forward images as alignments see them, without a loss: :func:`see_domain`."""
         return see_domain(self, inputs, labels, paths, step_seed)
+
+    def val_step(self, data: Any) -> list[Any]:
+        """Predict a batch of validation, as the host does."""
+        self._check_once()
+        return list(super().val_step(data))
+
+    def test_step(self, data: Any) -> list[Any]:
+        """Predict a batch of a test, as the host does."""
+        self._check_once()
+        return list(super().test_step(data))
+
+    def _check_once(self) -> None:
+        """Run the preflight, if this is the first step within a Runner."""
+        if self._preflight_due:
+            self._preflight_due = False
+            check_before_run(self)
 
     def diagnose(
         self, data: dict[str, Any], feature: str, pseudo_labels: Tensor | None = None

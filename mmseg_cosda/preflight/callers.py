@@ -1,0 +1,51 @@
+"""Who is calling? The one place that looks up the call's own way.
+
+A model isn't told who trains or loads it. Hooks, loops and loaders are entries of a
+config that a child may replace, or the host's own functions; so a check that every run
+passes sits in the segmentor, and looks for its caller.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType
+from typing import Any
+
+from mmengine.model import PretrainedInit
+from mmengine.runner import Runner
+from mmengine.runner.base_loop import BaseLoop
+
+
+def calling_loop() -> Any | None:
+    """Return the host's loop that is calling, None in other code."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, BaseLoop):
+            return caller
+        frame = frame.f_back
+    return None
+
+
+def checkpoint_name() -> str:
+    """Return the checkpoint that is being loaded, as a config names it.
+
+    Returns:
+        Such as ``load_from=a.pth`` or ``init_cfg.checkpoint=b.pth``.
+    """
+    # Its own frame is left out: looked at, it would hold itself, and what is loaded.
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        caller, name = frame.f_locals.get("self"), frame.f_locals.get("filename")
+        function, frame = frame.f_code.co_name, frame.f_back
+        if isinstance(caller, PretrainedInit):
+            return f"init_cfg.checkpoint={caller.checkpoint}"
+        if not isinstance(name, str) or frame is None:
+            continue
+        if isinstance(caller, Runner):
+            key = "resume" if frame.f_code.co_name == "resume" else "load_from"
+            return f"{key}={name}"
+        outer = frame.f_locals.get("self")
+        if function == "load_checkpoint" and not isinstance(outer, PretrainedInit):
+            return f"checkpoint {name}"
+    return "the checkpoint"
