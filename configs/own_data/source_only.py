@@ -18,6 +18,9 @@ resize = dict(type="ResizePIL", size=size)
 pack = dict(type="PackSegInputs")
 pseudo_label_pipeline = [load, label, resize, pack]
 test_pipeline = [load, resize, label, pack]  # labels are compared at their own size
+mirror = [dict(type="RandomFlip", prob=0.0), dict(type="RandomFlip", prob=1.0)]
+views = dict(type="TestTimeAug", transforms=[mirror, [label], [pack]])
+tta_pipeline = [load, resize, views]  # test.py --tta
 folder = dict(
     type="FolderSegDataset",
     data_root=data_root,

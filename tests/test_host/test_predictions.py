@@ -18,6 +18,7 @@ from helpers.config_files import read
 from helpers.folders import CITYSCAPES_STEMS, save_image
 from helpers.shrink import config_names, make_folders, shrink
 from mmengine.config import Config
+from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from mmseg.apis import MMSegInferencer, inference_model, init_model
 from mmseg.registry import DATASETS, MODELS
@@ -55,7 +56,9 @@ def test_a_config_predicts_a_photograph(
     monkeypatch.chdir(data)
     cfg = shrink(read(name))
     assert cfg.test_pipeline == cfg.test_dataloader.dataset.pipeline
+    assert cfg.tta_model.type == "SegTTAModel"
     weights = checkpoint(cfg, tmp_path / "weights.pth")
+    assert Compose(cfg.copy().tta_pipeline)(dict(img_path="photo.png"))
     size = (1, PHOTO[1], PHOTO[0])
 
     model = init_model(cfg.copy(), weights, device="cpu")
