@@ -147,11 +147,18 @@ def _literal(value: Any) -> Any:
 
 def _modules(node: Any, registry: Any) -> set[str]:
     """Return the modules to import for a config's parts that are not the host's."""
-    found = {
-        str(getattr(registry.get(kind), "__module__", "")) for kind in _types(node)
-    }
+    found = {_module(registry.get(kind), kind) for kind in _types(node)}
     others = {name for name in found if name and _package(name) not in HOST}
     return {"mmseg_cosda" if _package(n) == "mmseg_cosda" else n for n in others}
+
+
+def _module(part: Any, name: str) -> str:
+    """Return where a part comes from; the host's, if it only checks more than that."""
+    bare = name.rsplit(".", 1)[-1]
+    for kind in getattr(part, "__mro__", ()):
+        if kind.__name__ == bare and _package(kind.__module__) in HOST:
+            return str(kind.__module__)
+    return str(getattr(part, "__module__", ""))
 
 
 def _package(module: str) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from helpers.processes import run_script
 
 from mmseg_cosda.datasets import demo
 from mmseg_cosda.datasets.demo.street import DEMO_CLASSES, DEMO_PALETTE, DemoStreet
@@ -38,7 +37,9 @@ def test_the_classes_are_cityscapes_in_their_order_and_colours() -> None:
     assert DEMO_PALETTE[4] == (220, 220, 0)  # traffic sign
 
 
-def test_an_image_is_the_same_in_every_process_and_leaves_no_trace() -> None:
+def test_an_image_is_the_same_in_every_process_and_leaves_no_trace(
+    tmp_path: Path,
+) -> None:
     np.random.seed(1)
     before = str(np.random.get_state())
     rendered = [
@@ -50,9 +51,10 @@ def test_an_image_is_the_same_in_every_process_and_leaves_no_trace() -> None:
     assert before == after  # the global generator is neither read nor moved
     order = [rendered[1], rendered[0], rendered[3], rendered[2]]
     ours = hashlib.sha256(b"".join(a.tobytes() for pair in order for a in pair))
-    theirs = subprocess.run(
-        [sys.executable, "-c", DIGEST], capture_output=True, text=True, check=True
-    )
+    script = tmp_path / "digest.py"
+    script.write_text(DIGEST)
+    theirs = run_script(script, [], tmp_path)
+    assert theirs.returncode == 0, theirs.stderr
     assert theirs.stdout.split()[-1] == ours.hexdigest()
 
 

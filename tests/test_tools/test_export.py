@@ -234,7 +234,11 @@ def test_the_config_in_a_checkpoint_is_read_and_never_run(
         ([], "out/net.onnx", "must end with .pth"),
         ([], "net.pth", "OUT net.pth would replace net.pth"),
         (["--config", "config.py"], "config.pth", "would replace config.py"),
-        (["--config", "other.py"], "out/net.pth", "net.pth is of another model than"),
+        (
+            ["--config", "other.py"],
+            "out/net.pth",
+            "net.pth is of another model than",
+        ),
     ],
 )
 def test_mistakes_are_told(
