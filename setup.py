@@ -68,6 +68,10 @@ setup(
             "setuptools<81",
         ],
         "plots": PLOTS,
+        # tools/export.py --onnx
+        "export": ["onnx>=1.16", "onnxruntime>=1.18"],
+        # TensorboardVisBackend of a config (docs/own_data.md)
+        "tensorboard": ["tensorboard"],
         # tools/render_streets.py; OpenCV and Pillow come with the host.
         "renderer": ["moderngl>=5.10"],
         # setuptools: a test builds the wheel.

@@ -68,7 +68,8 @@ def test_few_files_are_opened_to_read_a_child() -> None:
 
 def test_children_are_short() -> None:
     for name in config_names():
-        assert len((CONFIGS / name).read_text().splitlines()) <= 30, name
+        longest = 60 if name == "own_data/source_only.py" else 30  # one file to fill in
+        assert len((CONFIGS / name).read_text().splitlines()) <= longest, name
 
 
 @pytest.mark.parametrize("name", config_names())

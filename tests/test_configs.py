@@ -187,7 +187,8 @@ def test_classes_agree_everywhere() -> None:
                 assert "num_classes" not in part, name  # it is the decode head's
         for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
             for dataset in leaves(loader.dataset):
-                own = len(DATASETS.get(dataset.type).METAINFO["classes"])
+                given = dataset.get("metainfo", DATASETS.get(dataset.type).METAINFO)
+                own = len(given["classes"])
                 assert dataset.get("num_classes", own) == classes, name
 
 

@@ -18,11 +18,13 @@ from mmseg_cosda.datasets.check import check_dataset, datasets_of
 from mmseg_cosda.datasets.check_report import as_text, write_bad_files, write_json
 from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.preflight.config import check_config
+from mmseg_cosda.visualization.pairs import draw_training_samples
 
 EPILOG = """
 Example:
   python tools/check_dataset.py configs/cosda/deeplabv2_gta2cs_no-pl.py
   python tools/check_dataset.py configs/cosda/deeplabv2_gta2cs_no-pl.py --out check.json
+  python tools/check_dataset.py configs/cosda/deeplabv2_demo.py --picture pairs.png
 
 Then, to leave the bad files out:
   python tools/train.py CONFIG --cfg-options \\
@@ -37,6 +39,9 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     parser = tool_parser("check_dataset", __doc__, EPILOG)
     parser.add_argument("config", help="a config of this project or of the host")
     parser.add_argument("--out", help="write the report to this JSON file")
+    parser.add_argument(
+        "--picture", help="draw augmented training samples, .png, .pdf or .svg"
+    )
     parser.add_argument(
         "--bad-files",
         default="bad_files.txt",
@@ -88,6 +93,9 @@ def main(args: Sequence[str] | None = None) -> None:
             f"{bad} bad files, listed in {options.bad_files}: repair them, or set the "
             f'dataset\'s exclude="{options.bad_files}"'
         )
+    if options.picture:
+        draw_training_samples(config.to_dict(), options.picture)
+        print(f"training samples: {options.picture}")
     if any(report.problems for report in reports):
         sys.exit(1)
 

@@ -199,7 +199,9 @@ def _list_pseudo_labels(
 
 def _reads_files(dataset: Any) -> bool:
     """Return whether the pipeline begins with picture files, which PIL reads too."""
-    return any(map(_reads_pictures, _transforms(dataset)))
+    folder = str((getattr(dataset, "data_prefix", None) or {}).get("img_path") or "")
+    # Those of another backend ("demo-streets://...") are read by the pipeline alone.
+    return "://" not in folder and any(map(_reads_pictures, _transforms(dataset)))
 
 
 def _reads_pictures(transform: Any) -> bool:

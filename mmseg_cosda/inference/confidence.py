@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmseg_cosda.inference.sliding_window import predict_by_windows
+
 
 def upsampled_probabilities(
     logits: Tensor, size: tuple[int, int], align_corners: bool
@@ -42,6 +44,8 @@ def predict_confidence(
 ) -> list[tuple[Tensor, Tensor]]:
     """Predict the class of every pixel and the probability of that class.
 
+    With ``test_cfg=dict(mode="slide", ...)`` by the windows of the host's test.
+
     Args:
         model: A host ``EncoderDecoder`` in eval mode.
         batch: A collated batch of plain samples (no domains), images of one size.
@@ -50,17 +54,21 @@ def predict_confidence(
         Per image the label, (H, W) uint8, and the confidence, (H, W) float32, on
         the CPU, at the size of the network's input.
     """
-    data = model.data_preprocessor(batch, False)
-    inputs = data["inputs"]
-    probabilities = upsampled_probabilities(
-        model(inputs, mode="tensor"), tuple(inputs.shape[2:]), model.align_corners
-    )
-    confidence, label = probabilities.max(dim=1)
-    label, confidence = label.to(torch.uint8).cpu(), confidence.cpu()
+    if (model.test_cfg or {}).get("mode") == "slide":
+        label, confidence, size = predict_by_windows(model, batch)
+    else:
+        data = model.data_preprocessor(batch, False)
+        inputs = data["inputs"]
+        size = tuple(inputs.shape[2:])
+        probabilities = upsampled_probabilities(
+            model(inputs, mode="tensor"), size, model.align_corners
+        )
+        best, index = probabilities.max(dim=1)
+        label, confidence = index.to(torch.uint8).cpu(), best.cpu()
     result = []
-    for i, sample in enumerate(data["data_samples"]):
+    for i, sample in enumerate(batch["data_samples"]):
         # A preprocessor may pad to a divisor, below and right of the image.
-        height, width = sample.metainfo.get("img_shape", label.shape[1:])[:2]
+        height, width = sample.metainfo.get("img_shape", size)[:2]
         crop = (i, slice(height), slice(width))
         result.append((label[crop], confidence[crop]))
     return result

@@ -8,7 +8,6 @@ passes sits in the segmentor, and looks for its caller.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -19,8 +18,13 @@ from mmengine.runner.base_loop import BaseLoop
 
 def calling_loop() -> Any | None:
     """Return the host's loop that is calling, None in other code."""
-    loops = (frame.f_locals.get("self") for frame in _frames())
-    return next((loop for loop in loops if isinstance(loop, BaseLoop)), None)
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, BaseLoop):
+            return caller
+        frame = frame.f_back
+    return None
 
 
 def checkpoint_name() -> str:
@@ -29,24 +33,19 @@ def checkpoint_name() -> str:
     Returns:
         Such as ``load_from=a.pth`` or ``init_cfg.checkpoint=b.pth``.
     """
-    for frame in _frames():
-        caller, name = frame.f_locals.get("self"), frame.f_locals.get("filename")
-        outer = frame.f_back
-        if isinstance(caller, PretrainedInit):
-            return f"init_cfg.checkpoint={caller.checkpoint}"
-        if not isinstance(name, str) or outer is None:
-            continue
-        if isinstance(caller, Runner):
-            key = "resume" if outer.f_code.co_name == "resume" else "load_from"
-            return f"{key}={name}"
-        by_name = frame.f_code.co_name == "load_checkpoint"
-        if by_name and not isinstance(outer.f_locals.get("self"), PretrainedInit):
-            return f"checkpoint {name}"
-    return "the checkpoint"
-
-
-def _frames() -> Iterator[FrameType]:
+    # Its own frame is left out: looked at, it would hold itself, and what is loaded.
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        yield frame
-        frame = frame.f_back
+        caller, name = frame.f_locals.get("self"), frame.f_locals.get("filename")
+        function, frame = frame.f_code.co_name, frame.f_back
+        if isinstance(caller, PretrainedInit):
+            return f"init_cfg.checkpoint={caller.checkpoint}"
+        if not isinstance(name, str) or frame is None:
+            continue
+        if isinstance(caller, Runner):
+            key = "resume" if frame.f_code.co_name == "resume" else "load_from"
+            return f"{key}={name}"
+        outer = frame.f_locals.get("self")
+        if function == "load_checkpoint" and not isinstance(outer, PretrainedInit):
+            return f"checkpoint {name}"
+    return "the checkpoint"

@@ -171,8 +171,9 @@ def misfit(fit: WeightsFit, name: str) -> str:
     elif theirs is not None:
         example += f", the file {theirs!r} {_shape(fit.found[theirs])}"
     return (
-        f"{name}: {len(fit.unfit)} of {len(fit.wanted)} weights of the model aren't in "
-        f"it ({example}); {likely_cure(fit)}"
+        f"{name} is of another model than the config: {len(fit.unfit)} of "
+        f"{len(fit.wanted)} weights are missing or of another shape ({example}); "
+        f"{likely_cure(fit)}"
     )
 
 
@@ -184,14 +185,12 @@ def judge(fit: WeightsFit, name: str) -> None:
     """Refuse a checkpoint of another net; log what another leaves as it was.
 
     Args:
-        fit: What fits of it.
+        fit: What fits of it, not all.
         name: What to call it.
 
     Raises:
         UserError: If little or nothing fits.
     """
-    if not fit.wanted or not fit.unfit:
-        return
     if fit.is_another_net:
         raise UserError(misfit(fit, name))
     unfit = fit.unfit
@@ -232,4 +231,6 @@ def _after_loading(module: nn.Module, keys: Any) -> None:
         return
     only = PREDICTING if hasattr(module, "decode_head") else ()
     wanted = shapes(module.state_dict(), only)
-    judge(compare_weights(wanted, found, keys.missing_keys), checkpoint_name())
+    fit = compare_weights(wanted, found, keys.missing_keys)
+    if fit.unfit:
+        judge(fit, checkpoint_name())

@@ -56,16 +56,58 @@ def make_folders(root: Path) -> None:
         for i in range(2):
             save_image(camvid / part / f"images/{i}.jpg", width, height, i)
             save_ids(camvid / part / f"labels/{i}.png", ids % 11)
+    for i in range(2):
+        for part in ("renders", "photos/val"):
+            save_image(root / f"data/{part}/images/{i}.png", width, height, i)
+            save_ids(root / f"data/{part}/labels/{i}.png", ids % 6)
+        save_image(root / f"data/photos/train/{i}.png", width, height, i)
+    make_aerial_and_night(root / "data", ids)
     pseudo = root / "work_dirs/pseudo_labels"
     for task, names in {
         "gta2cs": _cityscapes_names(root),
         "synthia2cs": _cityscapes_names(root),
         "synthia2cs_19way": _cityscapes_names(root),
         "torcs2camvid": ["0", "1"],
+        "own_data": ["0", "1"],
+        "potsdam2vaihingen": ["0", "1"],
+        "loveda_urban2rural": ["0", "1"],
+        "cityscapes2acdc": ["city/0_rgb_anon", "city/1_rgb_anon"],
+        "cityscapes2darkzurich": ["city/0_rgb_anon", "city/1_rgb_anon"],
         "demo": ["target_train_00000", "target_train_00001"],
     }.items():
         for name in names:
-            save_ids(pseudo / task / f"{name}.png", ids % 10)
+            save_ids(pseudo / task / f"{name}.png", ids % 5)
+
+
+def make_aerial_and_night(data: Path, ids: Any) -> None:
+    """Potsdam, Vaihingen, LoveDA, ACDC and Dark Zurich in their layouts."""
+    folders = [
+        *(
+            (f"{city}/img_dir/{split}", f"{city}/ann_dir/{split}", "{}", "{}", 7)
+            for city in ("potsdam", "vaihingen")
+            for split in ("train", "val")
+        ),
+        *(
+            (f"loveDA/{part}/images_png", f"loveDA/{part}/masks_png", "{}", "{}", 8)
+            for part in ("Train/Urban", "Train/Rural", "Val/Rural")
+        ),
+        *(
+            (f"{root}/rgb_anon/{part}", f"{root}/gt/{part}", *NIGHT, 19)
+            for root, part in (
+                ("acdc", "night/train"),
+                ("acdc", "night/val"),
+                ("dark_zurich", "train/night"),
+                ("dark_zurich", "val/night"),
+            )
+        ),
+    ]
+    for images, labels, image, label, count in folders:
+        for i in range(2):
+            save_image(data / images / f"{image.format(i)}.png", *SIZE, i)
+            save_ids(data / labels / f"{label.format(i)}.png", ids % count)
+
+
+NIGHT = ("city/{}_rgb_anon", "city/{}_gt_labelTrainIds")
 
 
 def _cityscapes_names(root: Path) -> list[str]:
@@ -119,10 +161,14 @@ def _small_part(part: ConfigDict) -> None:
         part.queue_size = 20
     elif kind == "FCDiscriminator":
         part.base_channels = 2
+    elif part.get("mode") == "slide":
+        part.update(crop_size=(24, 24), stride=(16, 16))
 
 
 def _small_data(part: ConfigDict) -> None:
     if part.get("type") == "ResizePIL":
         part["size"] = SIZE
+    elif part.get("type") == "RandomCrop":
+        part["crop_size"] = (24, 24)
     elif part.get("type") == "DemoStreetsDataset":
         part.update(length=2, image_size=SIZE)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from PIL import Image
 
 from mmseg_cosda.commands import load_tool, tool_files
 
@@ -39,6 +40,8 @@ SMALL = {
         "train_dataloader.dataset.target.dataset.length=2",
     ],
     "compare_predictions": ["--workers", "0", "--limit", "2"],
+    "predict": ["--workers", "0"],
+    "export": [],
     "show_matches": ["--source-images", "2", "--count", "1", "--pixels", "2"],
     "plot_curves": [],
     "reproduce": ["--dry-run"],
@@ -117,6 +120,8 @@ def test_examples_run(
     assert {*SMALL, *NOT_HERE} == set(NAMES), "a new command runs here, or says why not"
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").symlink_to(ROOT / "configs")
+    (tmp_path / "photographs").mkdir()
+    Image.new("RGB", (60, 40), "gray").save(tmp_path / "photographs" / "a.jpg")
     threads = torch.get_num_threads()
     trained: Path | None = None
     for name, small in SMALL.items():
@@ -132,5 +137,8 @@ def test_examples_run(
             trained = Path("work_dirs/cosda/deeplabv2_demo_no-pl")
     torch.set_num_threads(threads)
     assert len(list(Path("work_dirs/pseudo_labels/demo").glob("*.png"))) == 2
+    assert Path("predictions/labels/a.png").is_file()
+    assert Path("demo.pth").is_file()
+    assert Path("demo.py").is_file()
     pictures = {path.name for path in tmp_path.glob("*.png")}
     assert pictures == {"compared.png", "curves.png", "demo_streets.png", "matches.png"}

@@ -132,3 +132,25 @@ def check_heads(heads: Mapping[str, Any]) -> None:
                 "own way; UDAEncoderDecoder needs a head whose loss is the host's "
                 "forward + loss_by_feat, such as DeepLabV2Head or FCNHead"
             )
+
+
+def check_cascade(decode_head: Any, num_stages: int | None) -> None:
+    """Refuse a cascade of decode heads, of which each reads the one before it.
+
+    Args:
+        decode_head: The config of the decode head.
+        num_stages: The host's option of a ``CascadeEncoderDecoder``.
+
+    Raises:
+        ValueError: If it is one.
+    """
+    if isinstance(decode_head, list | tuple) or num_stages is not None:
+        what = f"num_stages={num_stages}"
+        if isinstance(decode_head, list | tuple):
+            what = f"model.decode_head is a list of {len(decode_head)} heads"
+        raise ValueError(
+            f"{what}: UDAEncoderDecoder trains one decode head, not a cascade (the "
+            "host's CascadeEncoderDecoder, as OCRNet and PointRend have it); give "
+            "decode_head=dict(...), a single one such as FCNHead or UPerHead, and "
+            "leave num_stages out"
+        )

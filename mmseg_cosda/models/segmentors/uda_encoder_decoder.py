@@ -29,6 +29,7 @@ from mmseg_cosda.models.segmentors.head_losses import per_image_losses, stack_la
 from mmseg_cosda.models.segmentors.parts import (
     build_alignments,
     build_phases,
+    check_cascade,
     check_heads,
 )
 from mmseg_cosda.models.segmentors.target_diagnosis import Diagnosis, diagnose
@@ -89,11 +90,13 @@ class UDAEncoderDecoder(EncoderDecoder):
             then name the backbone's outputs, not its inner modules.
         preflight: Whether the first step within a Runner checks that data, model and
             schedule agree (``mmseg_cosda.preflight``) before anything is trained.
+        num_stages: Of the host's ``CascadeEncoderDecoder``; only to be refused.
 
     Raises:
         ValueError: If an alignment or a phase is not one, a tap names no module, a
             head has one output channel or computes its loss otherwise than by
-            ``forward`` and ``loss_by_feat``, or an option is not one of its choices.
+            ``forward`` and ``loss_by_feat``, there are several decode heads, or an
+            option is not one of its choices.
 
     Source: "Maximizing Cosine Similarity Between Spatial Features for Unsupervised
     Domain Adaptation in Semantic Segmentation", section 3.
@@ -116,7 +119,9 @@ class UDAEncoderDecoder(EncoderDecoder):
         channels_last: bool = False,
         compile_backbone: bool | str = False,
         preflight: bool = True,
+        num_stages: int | None = None,
     ) -> None:
+        check_cascade(decode_head, num_stages)
         super().__init__(
             backbone=backbone,
             decode_head=decode_head,

@@ -1,0 +1,14 @@
+# potsdam2vaihingen.py, with pseudo-labels on the target images of training.
+_base_ = ["potsdam2vaihingen.py"]
+pseudo_label_dir = "work_dirs/pseudo_labels/potsdam2vaihingen"
+train_dataloader = dict(
+    dataset=dict(
+        target=dict(
+            _delete_=True,
+            type="PseudoLabelDataset",
+            dataset=_base_.train_dataloader.dataset.target,
+            pipeline=_base_.target_pseudo_label_pipeline,
+            pseudo_label_dir=pseudo_label_dir,
+        ),
+    ),
+)

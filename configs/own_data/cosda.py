@@ -1,0 +1,14 @@
+# Eq. 12 on your own data: the cosine loss with pseudo-labels.
+_base_ = ["./self_training.py"]
+model = dict(
+    alignments=dict(
+        cosine=dict(
+            type="ClassWiseCosineLoss",
+            taps=dict(
+                layer4=dict(feature="backbone[-1]", channels=2048, threshold=0.6)
+            ),
+            queue_size=2500,
+            loss_weight=0.01,
+        ),
+    )
+)

@@ -1,0 +1,10 @@
+# Source-only on LoveDA urban -> rural: the target is never forwarded.
+_base_ = [
+    "../_base_/models/deeplabv2_r101.py",
+    "../_base_/datasets/loveda_urban2rural.py",
+    "../_base_/schedules/sgd_poly_120k.py",
+]
+model = dict(
+    decode_head=dict(num_classes=7),
+    test_cfg=dict(mode="slide", crop_size=(512, 512), stride=(341, 341)),
+)
