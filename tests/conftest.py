@@ -17,6 +17,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
 import torch
+from mmengine.visualization import Visualizer
 
 torch.set_num_threads(1)
 
@@ -60,6 +61,16 @@ def names_of_their_own() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reduction, "dump", dump)
         yield
+
+
+@pytest.fixture(autouse=True)
+def visualizers_of_their_own() -> None:
+    """Forget the visualizers of the tests before: the host keeps one per name.
+
+    It would go on writing to the folder of the training that made it.
+    """
+    for kind in (Visualizer, *Visualizer.__subclasses__()):
+        kind._instance_dict.clear()
 
 
 @pytest.fixture

@@ -99,5 +99,6 @@ def test_pseudo_labels_are_those_of_the_tests_windows(
         (whole,) = model.test_step(batch)
     same = np.mean(found == result.pred_sem_seg.data[0].numpy())
     as_whole = np.mean(found == whole.pred_sem_seg.data[0].numpy())
-    assert same > 0.99  # random weights have ties, which rounding decides
-    assert (as_whole < 0.9) == slides
+    # Without windows the tool upsamples probabilities, the test logits (0.9966).
+    assert same == 1 if slides else same > 0.99
+    assert (as_whole < 0.98) == slides
