@@ -57,12 +57,18 @@ class LiveMemory(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
+        given = {
+            leaf.untyped_storage()._cdata
+            for leaf in tree_leaves((args, kwargs))
+            if isinstance(leaf, Tensor)
+        }
         out = func(*args, **(kwargs or {}))
         name = func._schema.name.split("::")[-1]
         self.operators += 1
         self.syncs += name in SYNCS or (name == "index" and _has_mask(args))
         for leaf in tree_leaves(out):
-            if isinstance(leaf, Tensor):
+            # A view of what was there before is no new memory.
+            if isinstance(leaf, Tensor) and leaf.untyped_storage()._cdata not in given:
                 self._add(leaf)
         if self.live > self.peak:
             self.peak, self.peak_operator = self.live, str(func)
@@ -83,6 +89,6 @@ class LiveMemory(TorchDispatchMode):
 
 
 def _has_mask(args: Any) -> bool:
-    """Tell whether an ``index`` picks by a mask: its shape is on the device."""
+    """Return whether an ``index`` picks by a mask: its shape is on the device."""
     indices = [index for index in args[1] if index is not None]
     return any(index.dtype in (torch.bool, torch.uint8) for index in indices)

@@ -8,6 +8,7 @@ passes sits in the segmentor, and looks for its caller.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
@@ -20,7 +21,7 @@ def calling_loop() -> Any | None:
     """Return the host's loop that is calling, None in other code."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        caller = frame.f_locals.get("self")
+        caller = _locals(frame).get("self")
         if isinstance(caller, BaseLoop):
             return caller
         frame = frame.f_back
@@ -36,7 +37,8 @@ def checkpoint_name() -> str:
     # Its own frame is left out: looked at, it would hold itself, and what is loaded.
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        caller, name = frame.f_locals.get("self"), frame.f_locals.get("filename")
+        found = _locals(frame)
+        caller, name = found.get("self"), found.get("filename")
         function, frame = frame.f_code.co_name, frame.f_back
         if isinstance(caller, PretrainedInit):
             return f"init_cfg.checkpoint={caller.checkpoint}"
@@ -45,7 +47,18 @@ def checkpoint_name() -> str:
         if isinstance(caller, Runner):
             key = "resume" if frame.f_code.co_name == "resume" else "load_from"
             return f"{key}={name}"
-        outer = frame.f_locals.get("self")
+        outer = _locals(frame).get("self")
         if function == "load_checkpoint" and not isinstance(outer, PretrainedInit):
             return f"checkpoint {name}"
     return "the checkpoint"
+
+
+def _locals(frame: FrameType) -> Mapping[str, Any]:
+    """Return the locals of a method, or of a function that reads a file.
+
+    Python keeps what was looked at alive until the function ends: a tool's own
+    function, which drops one model before it loads the next, is passed over.
+    """
+    arguments = frame.f_code.co_varnames[: frame.f_code.co_argcount]
+    is_of_interest = arguments[:1] == ("self",) or "filename" in arguments
+    return frame.f_locals if is_of_interest else {}

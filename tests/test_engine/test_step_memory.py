@@ -90,3 +90,12 @@ def test_a_step_leaves_nothing_behind() -> None:
     gc.collect()
     costs = [step_cost(narrow(), (64, 128), (64, 128), device="cpu") for _ in range(2)]
     assert costs[0] == costs[1]
+
+
+def test_a_view_of_what_was_there_before_is_no_new_memory() -> None:
+    before = torch.ones(1000)
+    with LiveMemory() as memory:
+        view = before.view(10, 100)
+        view.add_(1)
+        copied = view + 1
+    assert memory.peak == copied.numel() * 4
