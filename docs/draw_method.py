@@ -61,7 +61,7 @@ def queue(ax: Any, x: float, y: float) -> None:
 
 
 def matrix(ax: Any, x: float, y: float) -> None:
-    """Draw the similarity matrix of one class, selected pairs in colour."""
+    """Draw the similarity matrix of one class, selected pairs in color."""
     rng = np.random.default_rng(4)
     values = np.clip(rng.normal(0.45, 0.25, (6, 9)), -0.2, 1)
     for i in range(6):
@@ -77,7 +77,7 @@ def matrix(ax: Any, x: float, y: float) -> None:
             )  # fmt: skip
     ax.text(x + 0.9, y + 1.27, r"$M^c$: cosine similarity", ha="center", size=9)
     ax.text(
-        x + 0.9, y - 0.2, r"coloured: $M^c > T_{cos}$, pulled to 1", ha="center", size=8
+        x + 0.9, y - 0.2, r"colored: $M^c > T_{cos}$, pulled to 1", ha="center", size=8
     )
 
 

@@ -97,7 +97,7 @@ def require_host(minimums: Mapping[str, tuple[int, ...]] = MINIMUM_VERSIONS) -> 
         minimums: The oldest version of each import name.
 
     Raises:
-        ImportError: If one is missing, too old or refuses its neighbours; one
+        ImportError: If one is missing, too old or refuses its neighbors; one
             message with the reason and the cure.
     """
     with without_line(NEEDLESS_LINE):

@@ -24,8 +24,8 @@ from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.files import atomic_write
 
 ABOUT = """\
-Recognise a checkpoint of AdaptSegNet, SIM, ADVENT, IntraDA, BDL or FDA (DeepLabV2-
-ResNet101, FCN-8s-VGG16) or the DeepLab initialisation, and write it under the host's
+Recognize a checkpoint of AdaptSegNet, SIM, ADVENT, IntraDA, BDL or FDA (DeepLabV2-
+ResNet101, FCN-8s-VGG16) or the DeepLab initialization, and write it under the host's
 names.
 """
 EPILOG = """Example:
@@ -99,7 +99,7 @@ def how_to_use(found: Converted, output: Path) -> str:
     """Tell the command that evaluates the checkpoint, or trains from it."""
     if found.network == "backbone":
         return (
-            "an initialisation, not a model: train from it with\n  "
+            "an initialization, not a model: train from it with\n  "
             f"{command('train')} configs/source_only/deeplabv2_gta2cs.py --cfg-options "
             f"load_from={output} model.backbone.init_cfg=None"
         )

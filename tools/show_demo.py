@@ -80,7 +80,7 @@ def pictures(options: argparse.Namespace) -> list[list[UInt8]]:
 
 
 def draw_sheet(rows: Sequence[Sequence[UInt8]]) -> bytes:
-    """Return the PNG of the contact sheet, in 256 colours to stay small."""
+    """Return the PNG of the contact sheet, in 256 colors to stay small."""
     height, width = rows[0][0].shape[:2]
     wide = 11.0
     tall = (wide - 0.4) / 4 * height / width * len(rows) + 0.75
@@ -96,8 +96,8 @@ def draw_sheet(rows: Sequence[Sequence[UInt8]]) -> bytes:
         panel.set_title(title, fontsize=11)
     figure.legend(
         handles=[
-            Patch(color=tuple(c / 255 for c in colour), label=name)
-            for name, colour in zip(DEMO_CLASSES, DEMO_PALETTE, strict=True)
+            Patch(color=tuple(c / 255 for c in color), label=name)
+            for name, color in zip(DEMO_CLASSES, DEMO_PALETTE, strict=True)
         ],
         loc="outside lower center",
         ncols=len(DEMO_CLASSES),

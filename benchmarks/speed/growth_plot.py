@@ -48,14 +48,14 @@ def draw_growth(rows: Sequence[Row]) -> Figure:
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for ax, (key, lines) in zip(axes, panels.items(), strict=True):
         for what, points in lines.items():
-            style, colour = STYLES[what]
+            style, color = STYLES[what]
             floor = what in (PRODUCTS, COPY)
             sizes, milliseconds = zip(*[(x, 1000 * y) for x, y in points], strict=True)
             ax.loglog(
                 sizes,
                 milliseconds,
                 style,
-                color=COLORS[colour],
+                color=COLORS[color],
                 mfc="white" if floor else None,
                 markersize=4,
                 linewidth=1,

@@ -56,7 +56,7 @@ def make_problem(
     device: str,
     dtype: torch.dtype = torch.float32,
 ) -> Problem:
-    """Return features around a centre for each class; class sizes follow Zipf's law.
+    """Return features around a center for each class; class sizes follow Zipf's law.
 
     Args:
         pixels: N; 65 x 129 for DeepLabV2 at 1024 x 512.
@@ -72,16 +72,16 @@ def make_problem(
     generator = torch.Generator().manual_seed(0)
     share = 1 / torch.arange(1, classes + 1, dtype=torch.float64)
     labels = torch.multinomial(share, pixels, replacement=True, generator=generator)
-    centres = torch.randn(classes, channels, generator=generator, dtype=dtype)
+    centers = torch.randn(classes, channels, generator=generator, dtype=dtype)
     noise = torch.randn(pixels, channels, generator=generator, dtype=dtype)
-    features = centres[labels].add_(noise, alpha=0.9).t().contiguous()
+    features = centers[labels].add_(noise, alpha=0.9).t().contiguous()
     queue = torch.randn(classes, capacity, channels, generator=generator, dtype=dtype)
-    queue = F.normalize(queue.mul_(0.9).add_(centres[:, None]), dim=-1)
+    queue = F.normalize(queue.mul_(0.9).add_(centers[:, None]), dim=-1)
     return Problem(features.to(device), labels.to(device), queue.to(device))
 
 
 def naive_loss(features: Tensor, problem: Problem) -> Tensor:
-    """Eq. 9 and 10 as one writes them down: boolean index, normalise, M[M > T]."""
+    """Eq. 9 and 10 as one writes them down: boolean index, normalize, M[M > T]."""
     total = features.new_zeros(())
     for c, block in enumerate(problem.queue):
         t = features[problem.labels == c]

@@ -98,7 +98,7 @@ GROUPS: Mapping[str, tuple[tuple[str, tuple[int, int, int]], ...]] = MappingProx
 
 VOID = (0, 0, 0)
 STRAY = 1e-3
-"""Share of pixels in unknown colours above which a file is refused."""
+"""Share of pixels in unknown colors above which a file is refused."""
 
 
 def segnet_ids(raw: UInt8, name: str) -> UInt8:
@@ -123,47 +123,47 @@ def segnet_ids(raw: UInt8, name: str) -> UInt8:
 
 
 def _codes(rgb: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-    """Return one number for each colour, (..., 3) to (...)."""
+    """Return one number for each color, (..., 3) to (...)."""
     return rgb.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
 
 
-_COLOURS = [(VOID, IGNORE_INDEX)] + [
-    (colour, CAMVID_CLASSES.index(group))
+_COLORS = [(VOID, IGNORE_INDEX)] + [
+    (color, CAMVID_CLASSES.index(group))
     for group, members in GROUPS.items()
-    for _, colour in members
+    for _, color in members
 ]
-_ORDER = np.argsort([int(_codes(np.array(colour))) for colour, _ in _COLOURS])
-_CODES = np.sort([int(_codes(np.array(colour))) for colour, _ in _COLOURS])
-_IDS = np.array([label for _, label in _COLOURS], np.uint8)[_ORDER]
+_ORDER = np.argsort([int(_codes(np.array(color))) for color, _ in _COLORS])
+_CODES = np.sort([int(_codes(np.array(color))) for color, _ in _COLORS])
+_IDS = np.array([label for _, label in _COLORS], np.uint8)[_ORDER]
 
 
-def colour_ids(rgb: UInt8, name: str) -> UInt8:
-    """Turn the colours of the original CamVid into ids; Void becomes 255.
+def color_ids(rgb: UInt8, name: str) -> UInt8:
+    """Turn the colors of the original CamVid into ids; Void becomes 255.
 
-    A stray pixel in a colour of no class is ignored as well.
+    A stray pixel in a color of no class is ignored as well.
 
     Args:
-        rgb: Colours, (H, W, 3).
+        rgb: Colors, (H, W, 3).
         name: The file, for the error.
 
     Returns:
         Ids, (H, W).
 
     Raises:
-        UserError: If more than one pixel in a thousand has none of CamVid's 32 colours.
+        UserError: If more than one pixel in a thousand has none of CamVid's 32 colors.
 
     Examples:
         >>> animal, void = (64, 128, 64), (0, 0, 0)
-        >>> colour_ids(np.array([[animal, void]], np.uint8), "a.png").tolist()
+        >>> color_ids(np.array([[animal, void]], np.uint8), "a.png").tolist()
         [[9, 255]]
     """
     codes = _codes(rgb)
     at = np.searchsorted(_CODES, codes).clip(max=len(_CODES) - 1)
     unknown = _CODES[at] != codes
     if unknown.mean() > STRAY:
-        colour = rgb[unknown][0].tolist()
+        color = rgb[unknown][0].tolist()
         raise UserError(
-            f"{name}: the colours of {int(unknown.sum())} pixels, such as {colour}, "
+            f"{name}: the colors of {int(unknown.sum())} pixels, such as {color}, "
             "are none of CamVid's 32 (was the file resized, or saved as a JPEG?)"
         )
     return np.where(unknown, np.uint8(IGNORE_INDEX), _IDS[at])

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from benchmarks.torcs2camvid.camvid_files import SPLITS, colour_ids, segnet_ids
+from benchmarks.torcs2camvid.camvid_files import SPLITS, color_ids, segnet_ids
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.files import atomic_write, inside
 
@@ -62,7 +62,7 @@ ORIGINAL = Layout(
     labels=lambda split: "LabeledApproved_full",
     label_suffix="_L.png",
     label_mode="RGB",
-    ids=colour_ids,
+    ids=color_ids,
 )
 LAYOUTS = (SEGNET, ORIGINAL)
 
@@ -138,7 +138,7 @@ def prepare(layout: Layout, frames: Sequence[Frame]) -> Iterator[Frame]:
 
     Images are JPEGs (quality 95, no chroma subsampling), labels single-channel PNGs
     with ids 0 to 10 and 255. Larger files are reduced to 480x360: images by the mean
-    over a pixel's area, labels by the sample at its centre.
+    over a pixel's area, labels by the sample at its center.
 
     Raises:
         UserError: If a file can't be read, has another size or a wrong label.

@@ -32,8 +32,8 @@ class Converted:
     Args:
         state_dict: Weights under the host's names, all that the network has.
         family: Whose public code writes such files.
-        network: ``"deeplabv2"``, ``"fcn8s"`` or ``"backbone"`` (an initialisation).
-        num_classes: Classes C; None for an initialisation.
+        network: ``"deeplabv2"``, ``"fcn8s"`` or ``"backbone"`` (an initialization).
+        num_classes: Classes C; None for an initialization.
         dilations: Those of the summed branches; None without such a classifier.
         reason: How the number of branches was chosen; empty without branches.
     """
@@ -49,12 +49,12 @@ class Converted:
 def convert_public_state(
     state: Mapping[str, Tensor], dilations: Dilations = "auto"
 ) -> Converted:
-    """Recognise a public checkpoint and give its weights the host's names.
+    """Recognize a public checkpoint and give its weights the host's names.
 
     ===========================  ====================================  =============
     from                         keys                                  becomes
     ===========================  ====================================  =============
-    DeepLab initialisation       ``Scale.*``, ``Scale.layer5.*``       backbone alone
+    DeepLab initialization       ``Scale.*``, ``Scale.layer5.*``       backbone alone
     AdaptSegNet, SIM,            backbone, ``layer5.conv2d_list.*``    auxiliary_head,
     ADVENT, IntraDA              (1024), ``layer6.conv2d_list.*``      decode_head
     BDL, FDA                     backbone, ``layer5.conv2d_list.*``    decode_head
@@ -79,7 +79,7 @@ def convert_public_state(
     state = {name.removeprefix("module."): value for name, value in state.items()}
     names = state.keys()
     if any(name.startswith("Scale.") for name in names):
-        return _initialisation(state)
+        return _initialization(state)
     if {"conv1_1.weight", "score_fr.weight"} <= names:
         return _fcn8s(state)
     if "layer5.conv2d_list.0.weight" in names and "conv1.weight" in names:
@@ -92,16 +92,16 @@ def convert_public_state(
     raise UserError(
         f"no public checkpoint that is known: its names begin with {_some(names)}; "
         "known are AdaptSegNet, ADVENT, IntraDA, SIM, BDL, FDA (DeepLabV2-ResNet101 "
-        "and FCN-8s-VGG16) and the DeepLab initialisation"
+        "and FCN-8s-VGG16) and the DeepLab initialization"
     )
 
 
-def _initialisation(state: State) -> Converted:
+def _initialization(state: State) -> Converted:
     scale = {k.removeprefix("Scale."): v for k, v in state.items()}
     backbone = {
         f"backbone.{k}": v for k, v in scale.items() if not k.startswith("layer5.")
     }
-    family = "the DeepLab initialisation (ImageNet + COCO)"
+    family = "the DeepLab initialization (ImageNet + COCO)"
     return Converted(_complete(backbone, {"backbone": _resnet()}), family, "backbone")
 
 

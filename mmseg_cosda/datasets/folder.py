@@ -81,7 +81,7 @@ class FolderSegDataset(BaseSegDataset):
             False for translated images beside the original labels. Read by
             ``tools/check_dataset.py``.
         ignore_index: The label of pixels that no class owns.
-        id_map: Which id or colour of the label files is which class, see
+        id_map: Which id or color of the label files is which class, see
             :func:`~mmseg_cosda.datasets.id_maps.parse_id_map`: ``{10: 0, 20: 1}``,
             ``{"11-20": 2}``, ``{(128, 64, 128): 0}``, ``"palette"``, or a file. Ids
             that a mapping doesn't name are ignored. By default the class's own; with

@@ -1,4 +1,4 @@
-"""Label formats that a config writes: own ids, ranges of ids, colour tables."""
+"""Label formats that a config writes: own ids, ranges of ids, color tables."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ nothing that it documents, is another format."""
 
 _HELP = (
     'write {10: 0, 20: 1} (id: class), {"11-20": 2} (a range), '
-    '{(128, 64, 128): 0} or a list of RGB colours (a colour table), "palette" '
-    f"(the dataset's colours) or a file of these ({', '.join(FILE_SUFFIXES)})"
+    '{(128, 64, 128): 0} or a list of RGB colors (a color table), "palette" '
+    f"(the dataset's colors) or a file of these ({', '.join(FILE_SUFFIXES)})"
 )
 
 
@@ -48,9 +48,9 @@ def parse_id_map(
 ) -> IdMap:
     """Return the label format that a config's ``id_map`` means.
 
-    Ids and colours that a mapping doesn't name are ignored (``strict`` makes them an
+    Ids and colors that a mapping doesn't name are ignored (``strict`` makes them an
     error), so that a mapping lists the classes alone. A name, ``"palette"`` and a
-    list of colours say all that files hold: files which hold hardly anything of it
+    list of colors say all that files hold: files which hold hardly anything of it
     are refused.
 
     Args:
@@ -60,15 +60,15 @@ def parse_id_map(
             or None to ignore;
             a range as key, both ends included: ``"11-20"`` or ``(11, 20)``;
             ``{(R, G, B): class}`` or ``{"#rrggbb": class}``;
-            a list of RGB colours, whose position is the class;
-            ``"palette"``: the colours of the dataset's classes;
+            a list of RGB colors, whose position is the class;
+            ``"palette"``: the colors of the dataset's classes;
             a ``.txt``, ``.csv``, ``.yaml``, ``.yml`` or ``.json`` file of a mapping
             or a list. In text, a line is ``ID CLASS``, ``FIRST-LAST CLASS`` or
             ``R G B CLASS``, separated by blanks, commas, semicolons, colons or an
             equals sign; ``#`` starts a comment.
             Keys may be text, as mmengine's dumped configs and ``--cfg-options`` have
             them: ``"10"``, ``"(128, 64, 128)"``.
-        palette: The colours that ``"palette"`` means.
+        palette: The colors that ``"palette"`` means.
         owner: Whose option it is, for errors.
 
     Returns:
@@ -90,9 +90,9 @@ def parse_id_map(
         if option == "palette":
             if palette is None:
                 raise UserError(
-                    f"id_map='palette' of {owner}: this dataset names no colours; "
+                    f"id_map='palette' of {owner}: this dataset names no colors; "
                     "give it metainfo=dict(palette=[[R, G, B], ...]) and id_map "
-                    "there, or write the colours"
+                    "there, or write the colors"
                 )
             return _color_list(palette, owner)
         if option.lower().endswith(FILE_SUFFIXES):
@@ -170,7 +170,7 @@ class IdTable:
         wrong = np.unique(raw[unknown]).tolist()
         shown = [str(self._written(number)) for number in wrong[:8]]
         shown += ["..."] if len(wrong) > 8 else []
-        noun, ends = "colours", ""
+        noun, ends = "colors", ""
         if self.id_map.reader != "color":
             named = self.id_map.documented - {IGNORE_INDEX} or {IGNORE_INDEX}
             noun, ends = "ids", f" (they go from {min(named)} to {max(named)})"
@@ -189,7 +189,7 @@ class IdTable:
             raise UserError(
                 f"{found}{ends}, and {100 * classes / labels.size:.0f} % of its "
                 "pixels belong to a class: nothing but ignored pixels would be trained "
-                "on; is this the folder of the ids, not of coloured pictures?"
+                "on; is this the folder of the ids, not of colored pictures?"
             )
 
     def _written(self, number: int) -> int | tuple[int, int, int]:
@@ -218,7 +218,7 @@ def _mapping(items: Iterable[tuple[Any, Any]], owner: str) -> IdMap:
                 )
     if colors and (ids or ranges):
         raise UserError(
-            f"id_map of {owner}: holds ids and colours; a file has either: {_HELP}"
+            f"id_map of {owner}: holds ids and colors; a file has either: {_HELP}"
         )
     if not (colors or ids or ranges):
         raise UserError(f"id_map of {owner}: is empty; {_HELP}")
@@ -236,13 +236,13 @@ def _color_list(colors: Sequence[Any], owner: str) -> IdMap:
         rows = []
     if not rows or any(len(row) != 3 for row in rows):
         raise UserError(
-            f"id_map={list(colors)!r} of {owner}: is no list of colours; {_HELP}"
+            f"id_map={list(colors)!r} of {owner}: is no list of colors; {_HELP}"
         )
     codes = [_code(row, owner) for row in rows]
     double = sorted({_rgb(code) for code in codes if codes.count(code) > 1})
     if double:
         raise UserError(
-            f"id_map of {owner}: the colours {double} belong to several classes, so "
+            f"id_map of {owner}: the colors {double} belong to several classes, so "
             "that a picture doesn't tell them apart; give each class its own"
         )
     table = {code: i for i, code in enumerate(codes)}
@@ -266,7 +266,7 @@ def _numbers(key: Any, owner: str) -> list[int]:
         and all(isinstance(number, int) for number in key)
     ):
         return list(key)
-    raise UserError(f"id_map of {owner}: {key!r} is no id, range or colour; {_HELP}")
+    raise UserError(f"id_map of {owner}: {key!r} is no id, range or color; {_HELP}")
 
 
 def _range(numbers: Sequence[int], key: Any, owner: str) -> list[int]:
@@ -299,7 +299,7 @@ def _class(value: Any, key: Any, owner: str) -> int:
 def _code(rgb: Sequence[int], owner: str) -> int:
     if any(not 0 <= value <= 255 for value in rgb):
         raise UserError(
-            f"id_map of {owner}: {tuple(rgb)} is no colour; R, G, B go from 0 to 255"
+            f"id_map of {owner}: {tuple(rgb)} is no color; R, G, B go from 0 to 255"
         )
     return rgb[0] << 16 | rgb[1] << 8 | rgb[2]
 

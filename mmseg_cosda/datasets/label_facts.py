@@ -16,7 +16,7 @@ class LabelFacts:
     """The options of a dataset that describe its files, checked.
 
     Args:
-        id_map: Classes by id or colour, see ``id_maps.parse_id_map``; None for the
+        id_map: Classes by id or color, see ``id_maps.parse_id_map``; None for the
             dataset's own format.
         orientation: How images whose EXIF orientation turns them were labelled, see
             ``exif.check_orientation``.
@@ -120,7 +120,7 @@ def check_palette(
 
     Raises:
         ValueError: If classes and palette differ in number and the dataset doesn't
-            know by name which colours are meant.
+            know by name which colors are meant.
     """
     classes = (metainfo or {}).get("classes")
     palette = (metainfo or {}).get("palette")
@@ -130,9 +130,9 @@ def check_palette(
         return
     raise UserError(
         f"metainfo of {owner}: {len(classes)} classes {list(classes)}, but "
-        f"{len(palette)} colours in palette; the position of a name is its id in the "
+        f"{len(palette)} colors in palette; the position of a name is its id in the "
         "label files: for other ids, fewer or merged classes say which id is which "
-        "class, id_map={2: 0, 0: 1}, and give palette one colour per class"
+        "class, id_map={2: 0, 0: 1}, and give palette one color per class"
     )
 
 

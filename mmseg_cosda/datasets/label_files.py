@@ -52,7 +52,7 @@ def read_label_file(
         path: The file's name, for errors.
         content: The file's bytes.
         reader: ``"index"``: one channel or a palette; ``"red"``: the red channel
-            of a file with several; ``"color"``: the colour, as the number 0xRRGGBB.
+            of a file with several; ``"color"``: the color, as the number 0xRRGGBB.
         backend: ``"tifffile"`` decodes with that package, as the host's
             ``imdecode_backend``; every other name reads the true values with PIL.
 
@@ -61,7 +61,7 @@ def read_label_file(
 
     Raises:
         CorruptLabelError: If the file is empty, cut off or no image.
-        ValueError: If it holds no ids: several channels without a colour table,
+        ValueError: If it holds no ids: several channels without a color table,
             floating point, or a lossy format.
 
     Examples:
@@ -244,7 +244,7 @@ def _refuse_lossy(path: str, content: bytes, image: Any) -> None:
         return
     raise UserError(
         f"{path}: is a {kind} file, a lossy format: near edges it holds ids (or "
-        "colours) that nobody drew; export the labels from their source again, as "
+        "colors) that nobody drew; export the labels from their source again, as "
         "single-channel PNG"
     )
 
@@ -303,11 +303,11 @@ def _channels_message(path: str, raw: Ids) -> str:
     if (rgb[:, :1] == rgb).all():
         held, cure = "equal ones", "save one of them as single-channel PNG"
     else:
-        held, cure = "colours", "a colour table is needed: id_map="
-        cure += '"palette" (a dataset whose palette has these colours)'
+        held, cure = "colors", "a color table is needed: id_map="
+        cure += '"palette" (a dataset whose palette has these colors)'
     return (
         f"{path}: is a {kind} image of {count} channels ({held}), but labels have one "
-        "channel of ids; if it is a coloured copy, take the id files as downloaded; "
+        "channel of ids; if it is a colored copy, take the id files as downloaded; "
         f"else {cure}, or id_map={{{table}, ...}} in the dataset or in LoadAnnotations"
     )
 
@@ -315,8 +315,8 @@ def _channels_message(path: str, raw: Ids) -> str:
 def _color_codes(path: str, image: Any) -> Ids:
     if image.mode not in ("P", "RGB", "RGBA", "PA", "CMYK"):
         raise UserError(
-            f"{path}: has one channel ({image.mode}), but its id_map is a colour "
-            "table; name ids in place of colours: id_map={id: class}"
+            f"{path}: has one channel ({image.mode}), but its id_map is a color "
+            "table; name ids in place of colors: id_map={id: class}"
         )
     rgb = np.asarray(image.convert("RGB")).astype(np.int32)
     return np.asarray(rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2])

@@ -60,7 +60,7 @@ CITYSCAPES_PALETTE = (
     (0, 0, 230),
     (119, 11, 32),
 )
-"""RGB colours of :data:`CITYSCAPES_CLASSES`."""
+"""RGB colors of :data:`CITYSCAPES_CLASSES`."""
 
 MIOU16_IDS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 15, 17, 18)
 """19-way trainIds of the classes that SYNTHIA shares with Cityscapes."""
@@ -107,7 +107,7 @@ CAMVID_PALETTE = (
     (64, 64, 0),
     (0, 128, 192),
 )
-"""RGB colours of :data:`CAMVID_CLASSES`."""
+"""RGB colors of :data:`CAMVID_CLASSES`."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class IdMap:
         documented: All raw ids that the dataset documents, the ignored ones too.
         reader: ``"index"`` for single-channel and palette PNGs, whose palette
             index is the id; ``"red"`` for multi-channel PNGs, 8 or 16 bits deep,
-            whose red channel holds the id; ``"color"`` for coloured pictures, whose
+            whose red channel holds the id; ``"color"`` for colored pictures, whose
             id is the number 0xRRGGBB.
         closed: Whether an undocumented id is always an error, as in files that
             hold trainIds already.
@@ -206,7 +206,7 @@ def lookup_table(
             them; always so where ``id_map.closed``.
 
     Returns:
-        (65536,) uint8, for 8-bit and 16-bit raw ids; (16777216,) for colours.
+        (65536,) uint8, for 8-bit and 16-bit raw ids; (16777216,) for colors.
 
     Examples:
         >>> table = lookup_table(ID_MAPS["gta5"])

@@ -134,7 +134,7 @@ class UnsupervisedScoreMetric(BaseMetric):
     Args:
         pixels: About how many pixels of an image ``im`` is taken from, on a regular
             grid; None for all. Default 16,384: outputs are upsampled at least fourfold,
-            so that neighbours repeat each other.
+            so that neighbors repeat each other.
         collect_device: ``"cpu"`` or ``"gpu"``, where ranks gather their results.
         prefix: Prefix of the returned names.
         collect_dir: Folder through which ranks on the CPU exchange results.

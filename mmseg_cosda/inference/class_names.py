@@ -103,7 +103,7 @@ def _palette(palette: Any, count: int) -> list[list[int]]:
 
 
 def voc_color(index: int) -> list[int]:
-    """Return a color of Pascal VOC's map, in which neighbours differ.
+    """Return a color of Pascal VOC's map, in which neighbors differ.
 
     Args:
         index: From 0 (black) on.

@@ -99,12 +99,12 @@ def build_alignment(
 def restore_means(
     loss: ClassWiseCosineLoss, name: str, weights: Mapping[str, Tensor]
 ) -> None:
-    """Load the running means that a loss with centring subtracts.
+    """Load the running means that a loss with centering subtracts.
 
     Args:
         loss: Of :func:`build_alignment`.
         name: Of the alignment.
-        weights: State dict of a checkpoint; of a training without centring it has no
+        weights: State dict of a checkpoint; of a training without centering it has no
             means, and those of the first source image are taken.
     """
     prefix = f"alignments.{name}.means."

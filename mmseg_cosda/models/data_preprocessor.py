@@ -65,7 +65,7 @@ class UDADataPreprocessor(BaseDataPreprocessor):
         self.target = MODELS.build(_padded(target, size, size_divisor))
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
-        """Move a batch to the device, normalise and stack it.
+        """Move a batch to the device, normalize and stack it.
 
         Args:
             data: A collated batch, plain or by domain.

@@ -19,13 +19,13 @@ class FCDiscriminator(BaseModule):
     """The paper's D: five 4x4 convolutions with stride 2 and padding 1.
 
     C -> n -> 2n -> 4n -> 8n -> 1 channels, LeakyReLU 0.2 after the first four, no
-    normalisation and no sigmoid. Parameter names (``conv1`` ... ``conv4``,
+    normalization and no sigmoid. Parameter names (``conv1`` ... ``conv4``,
     ``classifier``) are those of the public code.
 
     Args:
         num_classes: Classes C of the maps that it judges.
         base_channels: Channels n of the first convolution; 64 in the public code.
-        init_cfg: The host's initialisation config; None keeps PyTorch's.
+        init_cfg: The host's initialization config; None keeps PyTorch's.
 
     Raises:
         ValueError: If a number is not positive.

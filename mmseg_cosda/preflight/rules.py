@@ -147,7 +147,7 @@ def _ids(data: DataFacts) -> Iterator[Finding]:
             f"{data.key}: {labelled[0].place} and the other {len(labelled) - 1} labels "
             f"that were looked at hold nothing but ignored pixels "
             f"({data.ignore_index}): check that the folder holds this dataset's label "
-            f"ids, not its colours, and the id_map",
+            f"ids, not its colors, and the id_map",
         )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 NUM_BINS = 2**16
-"""Uniform bins on [0, 1]: a bin's centre is at most 7.63e-6 from its values."""
+"""Uniform bins on [0, 1]: a bin's center is at most 7.63e-6 from its values."""
 
 _CHUNK = 2**16  # pixels per step: its int64 indices stay in the processor's cache
 

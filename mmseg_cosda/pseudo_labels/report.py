@@ -15,7 +15,7 @@ PANELS = (
     ("accuracy", "right where kept", "#c44e52"),
     ("iou", "IoU where kept", "#dd8452"),
 )
-"""Figure per class of the report, its title, its colour."""
+"""Figure per class of the report, its title, its color."""
 
 
 FORMATS = ("svg", "png", "pdf")

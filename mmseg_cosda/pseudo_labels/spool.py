@@ -73,7 +73,7 @@ class Spool:
             atomic_write(self._file(index)) as file,
             gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1, mtime=0) as packed,
         ):
-            # Differences of neighbours (modulo 2^16) take half the space.
+            # Differences of neighbors (modulo 2^16) take half the space.
             steps = np.diff(prediction.bins, axis=1, prepend=np.uint16(0))
             for array in prediction._replace(bins=steps):
                 np.save(packed, array, allow_pickle=False)

@@ -127,7 +127,7 @@ VARIANTS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
         "at most 50 features per class and image enqueued",
         {"enqueue_limit": 50},
     ),
-    ("centered", "features centred", {"centering": True}),
+    ("centered", "features centered", {"centering": True}),
     ("top-10", "the 10 most similar source features", {"top_k": 10}),
     ("confident", "target pixels of confidence 0.9", {"min_confidence": 0.9}),
     ("warm-up", "weight rises over 200 iterations", {"warmup_iters": 200}),

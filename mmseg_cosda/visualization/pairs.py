@@ -21,6 +21,7 @@ from mmseg_cosda.visualization.files import PAGE, check_suffix, save_figure
 from mmseg_cosda.visualization.panels import Legend
 
 UInt8 = npt.NDArray[np.uint8]
+WHITE = np.iinfo(np.uint8).max
 
 
 def draw_training_samples(config: Mapping[str, Any], out: str, rows: int = 4) -> None:
@@ -103,7 +104,7 @@ def draw_samples(samples: Sequence[Mapping[str, Any]], legend: Legend) -> Figure
 
 def _panels(part: Mapping[str, Any], legend: Legend) -> tuple[UInt8, UInt8 | None, str]:
     """Return a sample's RGB image, its labels and its name."""
-    array = part["inputs"].float().round().clamp(0, 255).byte()
+    array = part["inputs"].float().round().clamp(0, WHITE).byte()
     image = array.expand(3, -1, -1) if len(array) == 1 else array[:3].flip(0)  # BGR
     sample = part["data_samples"]
     labels = None

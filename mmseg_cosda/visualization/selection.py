@@ -88,7 +88,7 @@ def largest(values: Sequence[float], count: int, apart: int = 1) -> list[int]:
     Args:
         values: NaN counts as the smallest; of equal ones the first comes first.
         count: How many, if there are as many.
-        apart: Least distance of two positions: neighbours are frames of one video in
+        apart: Least distance of two positions: neighbors are frames of one video in
             many datasets, and look the same.
 
     Examples:

@@ -27,11 +27,11 @@ def target_labels(target: DomainBatch, least: float = 0.0) -> Tensor:
     return torch.stack(images)
 
 
-def source_rows(source: DomainBatch, centre: Tensor | None = None) -> Any:
+def source_rows(source: DomainBatch, center: Tensor | None = None) -> Any:
     """Rows and classes of process A of each image, in loops."""
     assert source.labels is not None
     for b, f in enumerate(source.features[MAP].detach()):
-        f = f if centre is None else f - centre[:, None, None]
+        f = f if center is None else f - center[:, None, None]
         truth = references.nearest(source.labels[b], 3, 5)
         predicted = references.argmax_over_classes(source.logits[b])
         labels = references.eq6_correct(predicted, truth)
@@ -39,12 +39,12 @@ def source_rows(source: DomainBatch, centre: Tensor | None = None) -> Any:
 
 
 def memory_of(
-    sources: list[DomainBatch], centres: list[Tensor | None]
+    sources: list[DomainBatch], centers: list[Tensor | None]
 ) -> tuple[Tensor, Tensor]:
     """The queue (C, Q, K) and its counts after these source batches."""
     memory = references.Dictionary(C, 50)
-    for source, centre in zip(sources, centres, strict=True):
-        for rows, labels in source_rows(source, centre):
+    for source, center in zip(sources, centers, strict=True):
+        for rows, labels in source_rows(source, center):
             memory.enqueue(rows, labels)
     counts = torch.tensor([len(D) for D in memory.D])
     queue = torch.zeros(C, 50, K, dtype=torch.float64)
@@ -58,7 +58,7 @@ def by_loops(
     target: DomainBatch,
     queue: Tensor,
     counts: Tensor,
-    centre: Tensor | None = None,
+    center: Tensor | None = None,
     least: float = 0.0,
     k: int | None = None,
 ) -> tuple[Tensor, int]:
@@ -67,7 +67,7 @@ def by_loops(
     for f, labels in zip(
         target.features[MAP], target_labels(target, least), strict=True
     ):
-        f = f if centre is None else f - centre[:, None, None]
+        f = f if center is None else f - center[:, None, None]
         loss, sizes = option_references.top_k_loss(
             f.flatten(1).t(), labels.flatten(), queue, counts, T_COS, "mean", k
         )

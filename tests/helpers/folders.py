@@ -20,11 +20,11 @@ def save_image(path: Path, width: int = 8, height: int = 4, seed: int = 0) -> No
 
 
 def save_palette(path: Path, ids: Array) -> None:
-    """A palette PNG as GTA5's: the index is the id, the colours are elsewhere."""
+    """A palette PNG as GTA5's: the index is the id, the colors are elsewhere."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(ids.astype(np.uint8), mode="P")
-    colours = np.random.default_rng(1).permutation(256 * 3).reshape(256, 3) % 256
-    image.putpalette(colours.astype(np.uint8).tobytes())
+    colors = np.random.default_rng(1).permutation(256 * 3).reshape(256, 3) % 256
+    image.putpalette(colors.astype(np.uint8).tobytes())
     image.save(path)
 
 

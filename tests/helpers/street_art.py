@@ -1,4 +1,4 @@
-"""Art for the street renderer that needs no TORCS: flat colours and box cars."""
+"""Art for the street renderer that needs no TORCS: flat colors and box cars."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def box_car() -> npt.NDArray[np.float64]:
 
 
 def tiny_art() -> Art:
-    """Every kind of texture in a colour of its own; two cars, two people."""
+    """Every kind of texture in a color of its own; two cars, two people."""
     art = Art()
     rng = np.random.RandomState(3)
 

@@ -108,7 +108,7 @@ def test_an_unreachable_url_names_every_way_that_works_offline(hub: Path) -> Non
         assert way in message
 
 
-def test_a_pretrained_part_tells_it_when_weights_are_initialised(hub: Path) -> None:
+def test_a_pretrained_part_tells_it_when_weights_are_initialized(hub: Path) -> None:
     # What the Runner calls before the first iteration.
     url = "http://127.0.0.1:9/a/net.pth"
     net = BaseModule(init_cfg={"type": "Pretrained", "checkpoint": url})

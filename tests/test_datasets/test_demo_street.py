@@ -28,7 +28,7 @@ def street(domain: str = "target", index: int = 0, **options: Any) -> DemoStreet
     return DemoStreet(domain, options.pop("split", "train"), index, **options)
 
 
-def test_the_classes_are_cityscapes_in_their_order_and_colours() -> None:
+def test_the_classes_are_cityscapes_in_their_order_and_colors() -> None:
     assert DemoStreetsDataset.METAINFO["classes"] == DEMO_CLASSES
     assert DEMO_CLASSES[0] == "road"
     assert DEMO_PALETTE[0] == (128, 64, 128)
@@ -114,11 +114,11 @@ def _saturation(domain: str, gap: float) -> float:
 
 
 def _grain(domain: str, gap: float) -> float:
-    """Median local variation: near 0 on flat colours."""
+    """Median local variation: near 0 on flat colors."""
     values = []
     for i in range(8):
-        grey = cv2.cvtColor(street(domain, i, gap=gap).render()[0], cv2.COLOR_BGR2GRAY)
-        values.append(np.median(np.abs(np.diff(grey.astype(float), axis=1))))
+        gray = cv2.cvtColor(street(domain, i, gap=gap).render()[0], cv2.COLOR_BGR2GRAY)
+        values.append(np.median(np.abs(np.diff(gray.astype(float), axis=1))))
     return float(np.mean(values))
 
 

@@ -1,4 +1,4 @@
-"""Own ids, ranges and colours by config."""
+"""Own ids, ranges and colors by config."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_colors(
     image.save("a.png")
     assert load(Path("a.png"), id_map=id_map) == [[0, 1, 2], [2, 1, 255]]
     strict = LoadAnnotations(id_map=id_map, strict=True)
-    with pytest.raises(ValueError, match=r"colours \[\(9, 9, 9\)\], which "):
+    with pytest.raises(ValueError, match=r"colors \[\(9, 9, 9\)\], which "):
         strict(dict(seg_map_path="a.png", seg_fields=[]))
 
 
@@ -107,8 +107,8 @@ def test_colors(
     ("id_map", "match"),
     [
         ({}, "is empty"),
-        ({10: 0, (1, 2, 3): 1}, "ids and colours"),
-        ({"ten": 0}, "'ten' is no id, range or colour"),
+        ({10: 0, (1, 2, 3): 1}, "ids and colors"),
+        ({"ten": 0}, "'ten' is no id, range or color"),
         ({-1: 0}, "ids go from 0 to 65535"),
         ({(20, 11): 0}, "from its lower to its upper end"),
         ({70000: 0}, "ids go from 0 to 65535"),
@@ -116,9 +116,9 @@ def test_colors(
         ({1: "road"}, "'road', which is no class"),
         ({1: True}, "True, which is no class"),
         ({"1-5": 0, "4-6": 1}, "another entry gives 4 the class 0"),
-        ({(300, 0, 0): 0}, "is no colour"),
+        ({(300, 0, 0): 0}, "is no color"),
         ([(1, 2, 3), (1, 2, 3)], "several classes"),
-        ([1, 2, 3], "is no list of colours"),
+        ([1, 2, 3], "is no list of colors"),
         (7, "id_map=7 of LoadAnnotations"),
         ("gta", "'gta' of LoadAnnotations: must be one of gta5"),
         ("bad.txt", r"line 2: 'road' is neither"),
@@ -141,7 +141,7 @@ def test_what_is_no_map_is_told(
 
 
 def test_one_channel_for_a_color_table_is_told(ids: Path) -> None:
-    with pytest.raises(ValueError, match=r"ids\.png: has one channel.*colour table"):
+    with pytest.raises(ValueError, match=r"ids\.png: has one channel.*color table"):
         load(ids, id_map=COLORS)
 
 
@@ -159,7 +159,7 @@ def test_colored_pictures_in_place_of_ids_are_told(tmp_path: Path) -> None:
         load(tmp_path / "a.png", id_map="synthia")
     # A palette says all that a picture holds; a mapping, what somebody wants of it.
     for complete in (COLORS[1:], [*COLORS[1:], (5, 5, 5)]):
-        with pytest.raises(ValueError, match=r"colours \[\(128, 64, 128\)\]"):
+        with pytest.raises(ValueError, match=r"colors \[\(128, 64, 128\)\]"):
             load(tmp_path / "a.png", id_map=complete)
     assert load(tmp_path / "a.png", id_map={COLORS[1]: 0})[0][0] == 255
     # Files of ignored ids are a dataset's own.
@@ -220,5 +220,5 @@ def test_a_dataset_takes_a_map(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="beside reduce_zero_label=True"):
         dataset(tmp_path, loader, id_map=MAPPING, reduce_zero_label=True)[0]
     few = dict(classes=("car", "road"), palette=COLORS)
-    with pytest.raises(ValueError, match=r"2 classes .*3 colours.*id_map=\{2: 0, 0: 1"):
+    with pytest.raises(ValueError, match=r"2 classes .*3 colors.*id_map=\{2: 0, 0: 1"):
         dataset(tmp_path, loader, metainfo=few)

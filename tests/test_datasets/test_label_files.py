@@ -120,7 +120,7 @@ GRAY = np.repeat(IDS[..., None], 3, 2)
 
 
 BAD: dict[str, tuple[bytes, str]] = {
-    "rgb": (encode(RGB), r"three channels \(colours\).*colour table.*id_map=\{\("),
+    "rgb": (encode(RGB), r"three channels \(colors\).*color table.*id_map=\{\("),
     "equal": (encode(GRAY), r"three channels \(equal ones\).*one of them"),
     "rgba": (encode(np.dstack([RGB, IDS])), "RGBA image of four channels"),
     "la": (encode(np.dstack([IDS, IDS])), "two channels, gray and alpha"),

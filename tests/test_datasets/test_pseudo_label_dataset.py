@@ -108,7 +108,7 @@ def test_a_missing_file_is_one_clear_error(root: Path) -> None:
     ("content", "match"),
     [
         (np.full((24, 40), 4, np.uint8), r"bonn_0_img.png.*\[4\]"),
-        (np.zeros((24, 40, 3), np.uint8), "one channel.*colour"),
+        (np.zeros((24, 40, 3), np.uint8), "one channel.*color"),
     ],
 )
 def test_no_train_ids_are_refused(root: Path, content: Any, match: str) -> None:

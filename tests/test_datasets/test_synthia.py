@@ -68,8 +68,8 @@ def test_every_id_becomes_its_class(root: Path, num_classes: int) -> None:
 def test_palette_follows_the_classes(root: Path) -> None:
     sixteen = SYNTHIADataset(data_root=str(root)).metainfo
     nineteen = SYNTHIADataset(num_classes=19, data_root=str(root)).metainfo
-    for name, colour in zip(sixteen["classes"], sixteen["palette"], strict=True):
-        assert nineteen["palette"][nineteen["classes"].index(name)] == colour
+    for name, color in zip(sixteen["classes"], sixteen["palette"], strict=True):
+        assert nineteen["palette"][nineteen["classes"].index(name)] == color
 
 
 def test_other_numbers_are_refused(root: Path) -> None:

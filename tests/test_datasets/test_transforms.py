@@ -111,7 +111,7 @@ def test_resize_is_pils() -> None:
     for channel in range(3):
         alone = Image.fromarray(image[:, :, channel]).resize((16, 9), Image.BICUBIC)
         assert (out["img"][:, :, channel] == np.array(alone)).all()
-    # Nearest by hand: the source pixel under the centre of each pixel.
+    # Nearest by hand: the source pixel under the center of each pixel.
     rows = ((np.arange(9) + 0.5) * 21 / 9).astype(int)
     columns = ((np.arange(16) + 0.5) * 38 / 16).astype(int)
     assert (out["gt_seg_map"] == labels[np.ix_(rows, columns)]).all()

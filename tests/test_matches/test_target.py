@@ -137,7 +137,7 @@ def change(project: Project, **model: Any) -> dict[str, Any]:
     return config
 
 
-def test_centring_goes_on_from_the_checkpoint_s_mean(project: Project) -> None:
+def test_centering_goes_on_from_the_checkpoint_s_mean(project: Project) -> None:
     alignments = dict(cosine=toy_loss(centering=True))
     write_config(project.config, change(project, alignments=alignments))
     *_, loss = prepare(project)[:2]

@@ -88,7 +88,7 @@ def test_counts_outside_the_queue_are_cut_to_it(sync_free: bool) -> None:
     torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
 
 
-def test_unit_queue_without_normalisation(sync_free: bool) -> None:
+def test_unit_queue_without_normalization(sync_free: bool) -> None:
     features, labels, queue, counts = problem()
     kw = {"threshold": -0.4, "sync_free": sync_free}
     expected = loss_and_gradient(features, labels, queue, counts, **kw)
@@ -145,10 +145,10 @@ def test_16_bit_queue_moves_the_loss_little(
 ) -> None:
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(3, (300,), generator=generator)
-    centres = torch.randn(3, 64, generator=generator)
-    features = centres[labels] + torch.randn(300, 64, generator=generator)
+    centers = torch.randn(3, 64, generator=generator)
+    features = centers[labels] + torch.randn(300, 64, generator=generator)
     features.requires_grad_()
-    queue = centres[:, None] + torch.randn(3, 50, 64, generator=generator)
+    queue = centers[:, None] + torch.randn(3, 50, 64, generator=generator)
     queue, counts = F.normalize(queue, dim=-1), torch.tensor([50, 50, 50])
     loss, gradient = loss_and_gradient(features, labels, queue, counts, 0.5)
     loss_16, gradient_16 = loss_and_gradient(

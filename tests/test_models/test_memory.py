@@ -129,7 +129,7 @@ def test_unit_norm_and_detached(dtype: torch.dtype) -> None:
     )
 
 
-def test_half_precision_features_are_normalised_in_float32() -> None:
+def test_half_precision_features_are_normalized_in_float32() -> None:
     queue = ClassFeatureQueue(1, 2, K)
     features = torch.full((1, K), 6e4, dtype=torch.float16)  # its square overflows
     queue.enqueue(features, torch.zeros(1, dtype=torch.int64))

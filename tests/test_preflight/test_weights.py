@@ -108,18 +108,18 @@ def test_pretrained_backbones(tmp_path: Path, lines: list[str]) -> None:
     whole = {k: v for k, v in state().items() if k.startswith("backbone.")}
     alone = {k.removeprefix("backbone."): v for k, v in whole.items()}
 
-    def initialise(content: dict[str, Tensor], **options: Any) -> None:
+    def initialize(content: dict[str, Tensor], **options: Any) -> None:
         path = saved(tmp_path, content)
         model = build()
         model.backbone.init_cfg = dict(type="Pretrained", checkpoint=path, **options)
         model.init_weights()
         assert torch.equal(model.backbone.stem.weight, whole["backbone.stem.weight"])
 
-    initialise({**alone, "fc.weight": torch.ones(9, 6)})
-    initialise(whole, prefix="backbone.")
+    initialize({**alone, "fc.weight": torch.ones(9, 6)})
+    initialize(whole, prefix="backbone.")
     assert lines == []
     with pytest.raises(UserError, match=r"init_cfg\.checkpoint=.* without the prefix"):
-        initialise(whole)
+        initialize(whole)
 
 
 def test_names_that_a_backbone_translates(lines: list[str]) -> None:

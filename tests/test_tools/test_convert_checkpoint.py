@@ -139,7 +139,7 @@ def test_single_level_layer5_is_the_main_classifier(
     assert len(found["meta"]["dataset_meta"]["palette"]) == 16
 
 
-def test_the_initialisation_becomes_a_backbone(
+def test_the_initialization_becomes_a_backbone(
     resnet_state: State, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scale = {**resnet_state, **classifier("layer5", 2048, 4, num_classes=21)}

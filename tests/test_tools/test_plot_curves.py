@@ -61,8 +61,8 @@ def test_files_and_folders_become_lines(
     assert "2 lines of 3 runs: out/picture.png" in capsys.readouterr().out
     pixels = np.asarray(Image.open("out/picture.png").convert("RGB"))
     assert pixels.shape[1] == 1050  # a column of 3.5 inches at 300 dpi
-    for colour in ((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)):
-        assert (pixels == colour).all(-1).sum() > 500
+    for color in ((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)):
+        assert (pixels == color).all(-1).sum() > 500
 
 
 def test_a_label_takes_all_that_fits_its_pattern(

@@ -37,7 +37,7 @@ def test_the_sheet_shows_images_and_labels_of_both_domains(
 def test_more_rows_make_a_taller_sheet(
     tool: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Choosing colours takes seconds, and has nothing to do with the rows.
+    # Choosing colors takes seconds, and has nothing to do with the rows.
     monkeypatch.setattr(Image.Image, "quantize", lambda self, *_, **__: self)
     options = tool.parse_args(["--rows", "1", "--image-size", "64", "32"])
     rows = tool.pictures(options)

@@ -70,7 +70,7 @@ def forward(model: Any, sample: dict[str, Any]) -> tuple[Tensor, Tensor]:
 
 
 def cell(point: list[float], size: tuple[int, int] = (5, 9)) -> int:
-    """The pixel of a map, (h, w) of 32 x 64 pixels, that has its centre at a point."""
+    """The pixel of a map, (h, w) of 32 x 64 pixels, that has its center at a point."""
     row = (point[1] + 0.5) * size[0] / 32 - 0.5
     column = (point[0] + 0.5) * size[1] / 64 - 0.5
     assert abs(row - round(row)) < 0.01

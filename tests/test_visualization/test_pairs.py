@@ -1,4 +1,4 @@
-"""The picture of what a training sees: augmented pairs with coloured labels."""
+"""The picture of what a training sees: augmented pairs with colored labels."""
 
 from __future__ import annotations
 

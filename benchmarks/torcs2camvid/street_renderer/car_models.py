@@ -1,4 +1,4 @@
-"""The cars of TORCS: mesh, axles, and their texture in several colours."""
+"""The cars of TORCS: mesh, axles, and their texture in several colors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.torcs2camvid.street_renderer.pictures import read_picture
 from mmseg_cosda.errors import UserError
 
 PAINTS = 5
-"""Colours of each car."""
+"""Colors of each car."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class CarModel:
     Args:
         corners: Triangle corners, (3 * triangles, 8): position in metres (x ahead,
             y up), normal, texture coordinates.
-        paints: Names of its textures, one a colour.
+        paints: Names of its textures, one a color.
         axles: Positions of the front and the rear axle along x.
         share: Probability among all cars.
         clearance: Height of the body above the road in metres.
@@ -42,7 +42,7 @@ class CarModel:
 
 
 def load_car(folder: Path, files: CarFiles) -> tuple[CarModel, dict[str, Image.Image]]:
-    """Read a car; return it with its texture in several colours, by name."""
+    """Read a car; return it with its texture in several colors, by name."""
     mesh = folder / files.path(".acc", files.mesh)
     try:
         corners = parse_ac3d(mesh.read_text(errors="ignore"))

@@ -13,7 +13,7 @@ from benchmarks.torcs2camvid.street_renderer.scene import Scene
 from benchmarks.torcs2camvid.street_renderer.solids import add_capsule, sectors
 
 Rng = np.random.RandomState
-Colour = npt.NDArray[np.float64]
+Color = npt.NDArray[np.float64]
 
 DARK = (0.1, 0.1, 0.1)
 WHEEL_RADIUS, AXLES, AXLE_HEIGHT = 0.33, (-0.52, 0.52), 0.34
@@ -30,12 +30,12 @@ FRAME = (
 
 
 class Dress(NamedTuple):
-    """Colours of a figure."""
+    """Colors of a figure."""
 
-    skin: Colour
-    top: Colour
-    leg: Colour
-    hair: Colour
+    skin: Color
+    top: Color
+    leg: Color
+    hair: Color
 
 
 def _dress(rng: Rng) -> Dress:
@@ -76,7 +76,7 @@ def add_walker(
             (toes - 0.06, toes + 0.18),
             (0, 0.08),
             (across - 0.05, across + 0.05),
-            colour=DARK,
+            color=DARK,
         )
     add_capsule(figure, label, (0, 0.92, 0), (0, 1.38, 0), 0.17, dress.top)
     add_capsule(figure, label, (0, 1.58, 0), (0.02, 1.68, 0), 0.1, dress.skin)

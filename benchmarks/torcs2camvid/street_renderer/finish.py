@@ -22,18 +22,18 @@ BEHIND = (Label.SKY, Label.BUILDING, Label.ROAD, Label.PAVEMENT, Label.TREE)
 """Classes that are seen through the gaps."""
 
 
-def expose(colours: UInt8, view: View) -> UInt8:
+def expose(colors: UInt8, view: View) -> UInt8:
     """Return the image as the camera stores it.
 
     Args:
-        colours: Samples, (SAMPLES * H, SAMPLES * W, 3).
+        colors: Samples, (SAMPLES * H, SAMPLES * W, 3).
         view: Its gain and gamma are applied to the mean of a pixel's samples.
 
     Returns:
         (H, W, 3), RGB.
     """
-    height, width = (side // SAMPLES for side in colours.shape[:2])
-    samples = colours.astype(np.float32)
+    height, width = (side // SAMPLES for side in colors.shape[:2])
+    samples = colors.astype(np.float32)
     pixels = samples.reshape(height, SAMPLES, width, SAMPLES, 3).mean((1, 3))
     exposed = 255 * np.clip(pixels / 255 * view.gain, 0, 1) ** view.gamma
     return exposed.round().astype(np.uint8)

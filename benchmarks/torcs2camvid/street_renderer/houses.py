@@ -61,7 +61,7 @@ def _add_house(
     width = z[1] - z[0]
     tile = width / max(1, round(width / rng.uniform(8, 13)))
     rows = max(1, round(height / (tile / art.aspect(facade))))
-    colour = np.clip(rng.uniform(0.75, 1.2) * (1 + rng.randn(3) * 0.05), 0.4, 1.35)
+    color = np.clip(rng.uniform(0.75, 1.2) * (1 + rng.randn(3) * 0.05), 0.4, 1.35)
     x = (inner, inner + depth) if side > 0 else (-inner - depth, -inner)
     scene.box(
         facade,
@@ -70,11 +70,11 @@ def _add_house(
         (0, height),
         z,
         tile=(tile, height / rows),
-        colour=colour,
+        color=color,
         top=art.walls[0],
     )
     if rng.rand() < 0.45:
-        _add_roof(scene, rng, art, facade, x, height, z, colour)
+        _add_roof(scene, rng, art, facade, x, height, z, color)
     if rng.rand() < 0.35:
         _add_shop(scene, rng, side, inner, z)
 
@@ -87,7 +87,7 @@ def _add_roof(
     x: Range,
     eaves: float,
     z: Range,
-    colour: npt.ArrayLike,
+    color: npt.ArrayLike,
 ) -> None:
     """Put a gable roof on a house, half of them with a chimney."""
     roof = art.roofs[rng.randint(len(art.roofs))]
@@ -106,31 +106,31 @@ def _add_roof(
         scene.quad(roof, LABEL, *slope, tiles=tiles)
     gable = [(left, eaves, z[1]), (right, eaves, z[1]), (middle, ridge, z[1])]
     uv = [(0, 0), (0.5, 0), (0.25, 0.3)]
-    scene.add(Finish(facade, LABEL), gable, (0, 0, 1), uv, colour)
+    scene.add(Finish(facade, LABEL), gable, (0, 0, 1), uv, color)
     if rng.rand() < 0.5:
-        centre = z[1] - (z[1] - z[0]) / 2
+        center = z[1] - (z[1] - z[0]) / 2
         scene.box(
             art.walls[rng.randint(len(art.walls))],
             LABEL,
             (middle - 0.5, middle + 0.5),
             (ridge - 0.8, ridge + 1.1),
-            (centre - 0.6, centre + 0.6),
+            (center - 0.6, center + 0.6),
         )
 
 
 def _add_shop(scene: Scene, rng: Rng, side: int, inner: float, z: Range) -> None:
-    """Put a shop window and a coloured board over it on a house's front."""
+    """Put a shop window and a colored board over it on a house's front."""
     x = side * (inner - 0.03)
     board = rng.rand(3) * 0.7 + 0.1
     window = (0.12, 0.13, 0.15)
-    for inset, (low, high), colour, gloss in (
+    for inset, (low, high), color, gloss in (
         (0.4, (2.6, 3.3), board, 0.0),
         (0.6, (0.5, 2.5), window, 0.25),
     ):
         ends = (z[0] + inset, z[1] - inset)
         start, end = ends if side < 0 else ends[::-1]
         pane = ((x, low, start), (x, low, end), (x, high, end), (x, high, start))
-        scene.quad("white", LABEL, *pane, colour=colour, gloss=gloss)
+        scene.quad("white", LABEL, *pane, color=color, gloss=gloss)
 
 
 def build_horizon(
@@ -143,8 +143,8 @@ def build_horizon(
             forest = art.forests[rng.randint(len(art.forests))]
             foot = (x, 0, -222 + rng.rand() * 6)
             size = (rng.uniform(40, 70), rng.uniform(10, 20))
-            grey = (rng.uniform(0.6, 1.0),) * 3
-            scene.billboard(forest, Label.TREE, foot, size, eye, grey)
+            gray = (rng.uniform(0.6, 1.0),) * 3
+            scene.billboard(forest, Label.TREE, foot, size, eye, gray)
         else:
             facade = art.facades[rng.randint(len(art.facades))]
             height = rng.uniform(8, 28)

@@ -76,7 +76,7 @@ def render_files(
         art: What it is made of.
         seed: Seed of the folder.
         index: Number of the image. The street is a function of ``seed + index``
-            alone, so that neighbouring seeds share all but one of their streets.
+            alone, so that neighboring seeds share all but one of their streets.
 
     Returns:
         The bytes of the JPEG and of the label PNG.
@@ -84,8 +84,8 @@ def render_files(
     rng = np.random.RandomState(seed + index)
     street, scene = lay_out(rng, art)
     view = draw_view(rng)
-    colours, labels = raster.draw(street, scene, view)
-    return as_jpeg(expose(colours, view)), as_png(annotate(labels))
+    colors, labels = raster.draw(street, scene, view)
+    return as_jpeg(expose(colors, view)), as_png(annotate(labels))
 
 
 def write_pair(pair: Pair, image: bytes, labels: bytes) -> None:

@@ -47,14 +47,14 @@ def _grain(seed: int, strength: float) -> Float:
 
 def asphalt(variant: int) -> Image.Image:
     """Return a texture of asphalt, RGB."""
-    grey = fractal_noise(SIZE, 70, 125, 7, variant) + _grain(variant + 9, 9)
-    return _picture(np.stack([grey, grey, grey * 1.03], -1))
+    gray = fractal_noise(SIZE, 70, 125, 7, variant) + _grain(variant + 9, 9)
+    return _picture(np.stack([gray, gray, gray * 1.03], -1))
 
 
 def paving(variant: int) -> Image.Image:
     """Return a texture of paving stones with joints, RGB."""
-    grey = fractal_noise(SIZE, 140, 185, 7, variant + 20) + _grain(variant + 5, 6)
-    stones = np.stack([grey, grey * 0.97, grey * 0.93], -1)
+    gray = fractal_noise(SIZE, 140, 185, 7, variant + 20) + _grain(variant + 5, 6)
+    stones = np.stack([gray, gray * 0.97, gray * 0.93], -1)
     step = STONES[variant]
     stones[::step] *= 0.72
     stones[1::step] *= 0.85

@@ -1,4 +1,4 @@
-"""Drawing a scene with OpenGL, without a window: colours and labels at once."""
+"""Drawing a scene with OpenGL, without a window: colors and labels at once."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ class StreetRaster:
             self.sky, self.context.buffer(corners.tobytes()), "corner"
         )
         shape = (WIDTH * SAMPLES, HEIGHT * SAMPLES)
-        self.colours = self.context.texture(shape, 4)
+        self.colors = self.context.texture(shape, 4)
         self.labels = self.context.texture(shape, 4)
         self.target = self.context.framebuffer(
-            [self.colours, self.labels], self.context.depth_texture(shape)
+            [self.colors, self.labels], self.context.depth_texture(shape)
         )
         self.shadow_map = self.context.depth_texture((SHADOW_SIZE, SHADOW_SIZE))
         self.shadow_map.compare_func = ""
@@ -85,7 +85,7 @@ class StreetRaster:
         """Draw a scene.
 
         Returns:
-            Samples of colour, (SAMPLES * HEIGHT, SAMPLES * WIDTH, 3), and of the
+            Samples of color, (SAMPLES * HEIGHT, SAMPLES * WIDTH, 3), and of the
             class, the same without channels.
         """
         groups = [
@@ -99,14 +99,14 @@ class StreetRaster:
         for _, *items in groups:
             for item in items:
                 item.release()
-        return self._read(self.colours)[..., :3], self._read(self.labels)[..., 0]
+        return self._read(self.colors)[..., :3], self._read(self.labels)[..., 0]
 
     def _upload(
         self, finish: Finish, corners: npt.NDArray[np.float32]
     ) -> tuple[Any, ...]:
         """Return a group's finish, how both programs read it, and its buffer."""
         buffer = self.context.buffer(corners.tobytes())
-        lit = [(buffer, "3f 3f 2f 3f", "position", "normal", "uv", "colour")]
+        lit = [(buffer, "3f 3f 2f 3f", "position", "normal", "uv", "color")]
         dark = [(buffer, "3f 12x 2f 12x", "position", "uv")]
         array = self.context.vertex_array
         return (
@@ -163,7 +163,7 @@ class StreetRaster:
         _write(program["light_from_world"], views.world_to_light(view.sun))
         program["bend"].value = street.bend
         program["sun"].value = tuple(view.sun)
-        program["sun_colour"].value = tuple(view.sun_colour)
+        program["sun_color"].value = tuple(view.sun_color)
         program["ambient"].value = tuple(view.ambient)
         program["horizon"].value = tuple(view.horizon)
         program["fog"].value = view.fog

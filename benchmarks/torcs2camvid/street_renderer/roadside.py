@@ -35,8 +35,8 @@ def add_boundary(scene: Scene, rng: Rng, street: Street, art: Art, side: int) ->
                 thick, high = (x - 0.12, x + 0.12), (0, height)
                 scene.box(wall, Label.BUILDING, thick, high, span, tile=(1.5, 1.5))
             elif kind == FENCE or rng.rand() < 0.2:
-                grey = rng.uniform(0.5, 1.2)
-                _add_fence(scene, fence, x, span, height, round(length / 1.3), grey)
+                gray = rng.uniform(0.5, 1.2)
+                _add_fence(scene, fence, x, span, height, round(length / 1.3), gray)
             elif kind == HEDGE:
                 scene.box(
                     hedge,
@@ -45,7 +45,7 @@ def add_boundary(scene: Scene, rng: Rng, street: Street, art: Art, side: int) ->
                     (-0.2, height + 0.3),
                     span,
                     tile=(2.5, height + 0.5),
-                    colour=(0.9, 1, 0.85),
+                    color=(0.9, 1, 0.85),
                 )
         z -= length + rng.choice([0, 0, 2.5])
 
@@ -57,7 +57,7 @@ def _add_fence(
     z: tuple[float, float],
     height: float,
     panels: int,
-    grey: float,
+    gray: float,
 ) -> None:
     """Add a fence along the street."""
     (end, start), top = z, height + KERB
@@ -67,7 +67,7 @@ def _add_fence(
         Label.FENCE,
         *corners,
         tiles=(panels, 1),
-        colour=(grey,) * 3,
+        color=(gray,) * 3,
         flat=True,
     )
 
@@ -90,7 +90,7 @@ def add_trees(scene: Scene, rng: Rng, street: Street, art: Art, side: int) -> No
             height = rng.uniform(3.5, 11)
             width = height * art.aspect(tree) * rng.uniform(0.85, 1.15)
             light = rng.uniform(0.65, 1.15) * np.array([1, 1, 0.95])
-            colour = np.clip(light * (1 + rng.randn(3) * 0.06), 0.3, 1.3)
+            color = np.clip(light * (1 + rng.randn(3) * 0.06), 0.3, 1.3)
             x = side * (row + rng.uniform(0, 1.2))
             mirrored = rng.rand() < 0.5
             scene.billboard(
@@ -99,7 +99,7 @@ def add_trees(scene: Scene, rng: Rng, street: Street, art: Art, side: int) -> No
                 (x, 0.05, z),
                 (width, height),
                 street.eye,
-                colour,
+                color,
                 mirrored,
             )
             if rng.rand() < 0.5:
@@ -115,12 +115,12 @@ def add_lamps(scene: Scene, rng: Rng, street: Street, side: int) -> None:
     """Put up a row of street lamps that lean over the road."""
     z = rng.uniform(-16, 4)
     spacing = rng.uniform(14, 32)
-    colour = np.array([0.45, 0.47, 0.45]) * rng.uniform(0.4, 1.3)
+    color = np.array([0.45, 0.47, 0.45]) * rng.uniform(0.4, 1.3)
     height = rng.uniform(4.5, 8)
     while z > -150:
         if street.is_clear(z):
             x = side * (street.half_width + 0.45)
-            add_cylinder(scene, Label.POLE, (x, z), (0.09, 0.055), (0, height), colour)
+            add_cylinder(scene, Label.POLE, (x, z), (0.09, 0.055), (0, height), color)
             lamp = x - side * rng.uniform(0.6, 1.6)
             arm = (min(x, lamp), max(x, lamp))
             scene.box(
@@ -129,7 +129,7 @@ def add_lamps(scene: Scene, rng: Rng, street: Street, side: int) -> None:
                 arm,
                 (height - 0.06, height + 0.04),
                 (z - 0.04, z + 0.04),
-                colour=colour,
+                color=color,
             )
             scene.box(
                 "white",
@@ -137,7 +137,7 @@ def add_lamps(scene: Scene, rng: Rng, street: Street, side: int) -> None:
                 (lamp - 0.25, lamp + 0.25),
                 (height - 0.08, height + 0.08),
                 (z - 0.1, z + 0.1),
-                colour=colour * 0.8 + 0.1,
+                color=color * 0.8 + 0.1,
             )
         z -= spacing * rng.uniform(0.8, 1.3)
 
@@ -150,9 +150,9 @@ def add_signs(scene: Scene, rng: Rng, street: Street, side: int) -> None:
         if rng.rand() < 0.75:
             add_sign(scene, rng, x, KERB, z, 1 if rng.rand() < 0.8 else -1)
         else:
-            grey = (0.2, 0.2, 0.2)
+            gray = (0.2, 0.2, 0.2)
             for i in range(rng.randint(2, 6)):
-                add_cylinder(scene, Label.POLE, (x, z - i * 1.6), 0.07, (0, 1.0), grey)
+                add_cylinder(scene, Label.POLE, (x, z - i * 1.6), 0.07, (0, 1.0), gray)
 
 
 def add_railing(scene: Scene, rng: Rng, street: Street, art: Art, side: int) -> None:
@@ -172,12 +172,12 @@ def add_people(scene: Scene, rng: Rng, street: Street, art: Art, side: int) -> N
         if rng.rand() < 0.5 and art.people:
             person = art.people[rng.randint(len(art.people))]
             height = rng.uniform(1.6, 1.85)
-            grey = (rng.uniform(0.7, 1.1),) * 3
+            gray = (rng.uniform(0.7, 1.1),) * 3
             mirrored = rng.rand() < 0.5
             size = (height * art.aspect(person), height)
             foot = (x, KERB, z)
             scene.billboard(
-                person, Label.PEDESTRIAN, foot, size, street.eye, grey, mirrored
+                person, Label.PEDESTRIAN, foot, size, street.eye, gray, mirrored
             )
         else:
             heading = rng.choice([np.pi / 2, -np.pi / 2]) + rng.randn() * 0.4

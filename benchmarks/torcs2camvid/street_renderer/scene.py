@@ -43,7 +43,7 @@ class Scene:
     """Triangles in metres: x to the right, y up, -z along the street.
 
     ``groups`` holds float32 arrays of corners, (N, 11): position, normal, texture
-    coordinates, colour. Groups are drawn in the order in which they were begun.
+    coordinates, color. Groups are drawn in the order in which they were begun.
 
     Examples:
         >>> scene = Scene()
@@ -66,7 +66,7 @@ class Scene:
         points: Vector,
         normals: Vector,
         uv: Vector | None = None,
-        colour: Vector = WHITE,
+        color: Vector = WHITE,
     ) -> None:
         """Add triangles.
 
@@ -75,7 +75,7 @@ class Scene:
             points: Corners, (N, 3).
             normals: (N, 3) or one for all.
             uv: Texture coordinates, (N, 2); zero by default.
-            colour: (N, 3) or one for all; multiplies the texture.
+            color: (N, 3) or one for all; multiplies the texture.
         """
         position = np.asarray(points, np.float32)
         count = len(position)
@@ -84,7 +84,7 @@ class Scene:
             position,
             np.broadcast_to(np.asarray(normals, np.float32), (count, 3)),
             coordinates.astype(np.float32),
-            np.broadcast_to(np.asarray(colour, np.float32), (count, 3)),
+            np.broadcast_to(np.asarray(color, np.float32), (count, 3)),
         ]
         self.groups.setdefault(finish, []).append(np.concatenate(columns, 1))
 
@@ -94,7 +94,7 @@ class Scene:
         label: Label,
         *edge: Vector,
         tiles: tuple[float, float] = (1.0, 1.0),
-        colour: Vector = WHITE,
+        color: Vector = WHITE,
         flat: bool = False,
         gloss: float = 0.0,
     ) -> None:
@@ -106,7 +106,7 @@ class Scene:
             *edge: Its four corners; u runs from the first to the second, v from the
                 first to the fourth.
             tiles: How often the texture repeats along u and v.
-            colour: Multiplies the texture.
+            color: Multiplies the texture.
             flat: As in :class:`Finish`.
             gloss: As in :class:`Finish`.
         """
@@ -129,7 +129,7 @@ class Scene:
                 t = ((0.0, v * f), (u, v * f), (u, v * g), (0.0, v * g))
             points += [p[0], p[1], p[2], p[0], p[2], p[3]]
             uv += [t[0], t[1], t[2], t[0], t[2], t[3]]
-        self.add(Finish(texture, label, flat, gloss), points, normal, uv, colour)
+        self.add(Finish(texture, label, flat, gloss), points, normal, uv, color)
 
     def box(
         self,
@@ -139,7 +139,7 @@ class Scene:
         y: tuple[float, float],
         z: tuple[float, float],
         tile: tuple[float, float] = (1.0, 1.0),
-        colour: Vector = WHITE,
+        color: Vector = WHITE,
         top: str | None = None,
         gloss: float = 0.0,
     ) -> None:
@@ -152,7 +152,7 @@ class Scene:
             y: From, to.
             z: From, to (the end nearer to the camera).
             tile: Width and height of the texture in metres.
-            colour: Multiplies the texture.
+            color: Multiplies the texture.
             top: Name of the top's texture, by default the sides'.
             gloss: As in :class:`Finish`.
         """
@@ -168,14 +168,14 @@ class Scene:
         for (xa, za), (xb, zb), tiles in sides:
             face = ((xa, y0, za), (xb, y0, zb), (xb, y1, zb), (xa, y1, za))
             corners = [np.array(corner, float) for corner in face]
-            self.quad(texture, label, *corners, tiles=tiles, colour=colour, gloss=gloss)
+            self.quad(texture, label, *corners, tiles=tiles, color=color, gloss=gloss)
         lid = ((x0, y1, z1), (x1, y1, z1), (x1, y1, z0), (x0, y1, z0))
         self.quad(
             top or texture,
             label,
             *[np.array(corner, float) for corner in lid],
             tiles=((x1 - x0) / 4, (z1 - z0) / 4),
-            colour=colour,
+            color=color,
             gloss=gloss,
         )
 
@@ -186,7 +186,7 @@ class Scene:
         foot: tuple[float, float, float],
         size: tuple[float, float],
         eye: Float,
-        colour: Vector = WHITE,
+        color: Vector = WHITE,
         mirrored: bool = False,
     ) -> None:
         """Add an upright picture that faces the camera.
@@ -197,7 +197,7 @@ class Scene:
             foot: Middle of its lower edge.
             size: Width and height in metres.
             eye: Position of the camera.
-            colour: Multiplies the texture.
+            color: Multiplies the texture.
             mirrored: Whether left and right are swapped.
         """
         x, y, z = foot
@@ -212,7 +212,7 @@ class Scene:
         points = [a, b, b + up, a, b + up, a + up]
         normal = (to_eye[0] * 0.6, 0.6, to_eye[1] * 0.6)
         uv = [(0, 0), (1, 0), (1, 1), (0, 0), (1, 1), (0, 1)]
-        self.add(Finish(texture, label, flat=True), points, normal, uv, colour)
+        self.add(Finish(texture, label, flat=True), points, normal, uv, color)
 
     def place(
         self, part: Scene, angle: float, at: Vector, scale: float | None = None

@@ -7,13 +7,13 @@ VERTEX = """\
 in vec3 position;
 in vec3 normal;
 in vec2 uv;
-in vec3 colour;
+in vec3 color;
 uniform mat4 clip_from_world;
 uniform mat4 light_from_world;
 uniform vec2 bend;
 out vec3 v_normal;
 out vec2 v_uv;
-out vec3 v_colour;
+out vec3 v_color;
 out vec3 v_world;
 out vec4 v_light;
 
@@ -24,7 +24,7 @@ void main() {
     world.y += bend.y * position.z * position.z;
     v_normal = normal;
     v_uv = uv;
-    v_colour = colour;
+    v_color = color;
     v_world = world;
     v_light = light_from_world * vec4(world, 1);
     gl_Position = clip_from_world * vec4(world, 1);
@@ -35,7 +35,7 @@ SURFACE = """\
 #version 450
 in vec3 v_normal;
 in vec2 v_uv;
-in vec3 v_colour;
+in vec3 v_color;
 in vec3 v_world;
 in vec4 v_light;
 uniform sampler2D surface;
@@ -44,15 +44,15 @@ uniform int label;
 uniform int flat_picture;
 uniform float gloss;
 uniform vec3 sun;
-uniform vec3 sun_colour;
+uniform vec3 sun_color;
 uniform vec3 ambient;
 uniform vec3 horizon;
 uniform float fog;
 uniform vec3 eye;
-layout(location = 0) out vec4 out_colour;
+layout(location = 0) out vec4 out_color;
 layout(location = 1) out vec4 out_label;
 
-// Share of the neighbourhood in the shadow map that lies nearer to the sun.
+// Share of the neighborhood in the shadow map that lies nearer to the sun.
 float shadow() {
     vec3 at = v_light.xyz / v_light.w * .5 + .5;
     float sum = 0.;
@@ -66,7 +66,7 @@ float shadow() {
     return sum;
 }
 
-// The texture's colour; its mean where a pixel's footprint is extremely long. All four
+// The texture's color; its mean where a pixel's footprint is extremely long. All four
 // pixels of a quad must take the same way: the texture unit looks at their differences.
 vec4 sampled() {
     vec2 size = vec2(textureSize(surface, 0));
@@ -90,20 +90,20 @@ void main() {
     float diffuse = max(dot(n, sun), 0.);
     if (flat_picture == 1) diffuse = .65;
     diffuse *= 1. - shade * .9;
-    // Colours are squares of what is stored: a gamma of 2.
-    vec3 lit = texel.rgb * v_colour;
-    lit = lit * lit * (ambient * (.7 + .3 * n.y) + sun_colour * diffuse);
+    // Colors are squares of what is stored: a gamma of 2.
+    vec3 lit = texel.rgb * v_color;
+    lit = lit * lit * (ambient * (.7 + .3 * n.y) + sun_color * diffuse);
     vec3 view = normalize(eye - v_world);
     if (gloss > 0.) {
         vec3 mirrored = reflect(-view, n);
         lit += gloss * (
             horizon * horizon * pow(1. - max(dot(n, view), 0.), 3.) * .6
-            + sun_colour * pow(max(dot(mirrored, sun), 0.), 40.) * (1. - shade)
+            + sun_color * pow(max(dot(mirrored, sun), 0.), 40.) * (1. - shade)
         );
     }
     float lost = 1. - exp(-length(eye - v_world) * fog);
     lit = mix(lit, horizon * horizon, lost);
-    out_colour = vec4(sqrt(clamp(lit, 0., 1.)), 1.);
+    out_color = vec4(sqrt(clamp(lit, 0., 1.)), 1.);
     out_label = vec4(float(label) / 255., 0, 0, 1);
 }
 """
@@ -137,7 +137,7 @@ uniform vec3 horizon;
 uniform float clouds;
 uniform float seed;
 uniform mat4 direction_from_clip;
-layout(location = 0) out vec4 out_colour;
+layout(location = 0) out vec4 out_color;
 layout(location = 1) out vec4 out_label;
 
 float hash(vec2 p) {
@@ -169,7 +169,7 @@ void main() {
     float cloud = smoothstep(1. - clouds, 1.25 - clouds, sum + .25);
     vec3 white = mix(vec3(.98), horizon * .8, .35 * sum);
     c = mix(c, white, cloud * smoothstep(0., .12, d.y));
-    out_colour = vec4(c, 1);
+    out_color = vec4(c, 1);
     out_label = vec4(0, 0, 0, 1);
 }
 """

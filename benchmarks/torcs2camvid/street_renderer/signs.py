@@ -55,15 +55,15 @@ def add_sign(scene: Scene, rng: Rng, x: float, y: float, z: float, facing: int) 
 
 
 def _add_board(scene: Scene, rng: Rng, x: float, y: float, z: float) -> None:
-    """Add a board with a line of text, which is a bar in the complement's colour."""
+    """Add a board with a line of text, which is a bar in the complement's color."""
     half, high = rng.uniform(0.4, 1.2), rng.uniform(0.3, 0.7)
-    colour = BOARDS[rng.randint(len(BOARDS))]
-    text = (1 - np.array(colour)) * 0.8 + 0.1
+    color = BOARDS[rng.randint(len(BOARDS))]
+    text = (1 - np.array(color)) * 0.8 + 0.1
     sides, line = (x - half, x + half), (x - half * 0.8, x + half * 0.8)
     heights = (y - high / 2, y + high / 2)
-    scene.box("white", LABEL, sides, heights, (z - 0.02, z + 0.02), colour=colour)
+    scene.box("white", LABEL, sides, heights, (z - 0.02, z + 0.02), color=color)
     heights = (y - 0.05, y + 0.05)
-    scene.box("white", LABEL, line, heights, (z - 0.03, z + 0.03), colour=text)
+    scene.box("white", LABEL, line, heights, (z - 0.03, z + 0.03), color=text)
 
 
 def _add_traffic_light(scene: Scene, rng: Rng, x: float, y: float, z: float) -> None:
@@ -74,11 +74,11 @@ def _add_traffic_light(scene: Scene, rng: Rng, x: float, y: float, z: float) -> 
         (x - 0.17, x + 0.17),
         (y - 0.45, y + 0.5),
         (z - 0.14, z + 0.1),
-        colour=(0.06, 0.06, 0.06),
+        color=(0.06, 0.06, 0.06),
     )
     lit = rng.randint(len(LAMPS))
     for i, lamp in enumerate(LAMPS):
-        colour = np.array(lamp) * (1.0 if i == lit else 0.2)
+        color = np.array(lamp) * (1.0 if i == lit else 0.2)
         height = y - 0.3 + i * 0.3
         scene.box(
             "white",
@@ -86,5 +86,5 @@ def _add_traffic_light(scene: Scene, rng: Rng, x: float, y: float, z: float) -> 
             (x - 0.1, x + 0.1),
             (height - 0.1, height + 0.1),
             (z + 0.1, z + 0.13),
-            colour=colour,
+            color=color,
         )

@@ -27,7 +27,7 @@ def add_cylinder(
     foot: tuple[float, float],
     radius: float | tuple[float, float],
     y: tuple[float, float],
-    colour: Vector,
+    color: Vector,
 ) -> None:
     """Add an upright cylinder or cone without ends, in eight faces.
 
@@ -37,7 +37,7 @@ def add_cylinder(
         foot: Its x and z.
         radius: One, or those of the lower and the upper end.
         y: Heights of the lower and the upper end.
-        colour: Its colour.
+        color: Its color.
     """
     x, z = foot
     low, high = radius if isinstance(radius, tuple) else (radius, radius)
@@ -56,7 +56,7 @@ def add_cylinder(
         at_a, at_b = (math.cos(a), 0, math.sin(a)), (math.cos(b), 0, math.sin(b))
         points += [p[0], p[2], p[1], p[0], p[3], p[2]]
         normals += [at_a, at_b, at_b, at_a, at_a, at_b]
-    scene.add(Finish("white", label, gloss=0.05), points, normals, None, colour)
+    scene.add(Finish("white", label, gloss=0.05), points, normals, None, color)
 
 
 def add_capsule(
@@ -65,7 +65,7 @@ def add_capsule(
     start: Vector,
     end: Vector,
     radius: float,
-    colour: Vector,
+    color: Vector,
     faces: int = 7,
 ) -> None:
     """Add a cylinder between two points, with tapered ends."""
@@ -86,21 +86,21 @@ def add_capsule(
             p = [c0 + e0 * r0, c0 + e1 * r0, c1 + e1 * r1, c1 + e0 * r1]
             points += [p[0], p[1], p[2], p[0], p[2], p[3]]
             normals += [e0, e1, e1, e0, e1, e0]
-    scene.add(Finish("white", label), points, normals, None, colour)
+    scene.add(Finish("white", label), points, normals, None, color)
 
 
 def add_disc(
     scene: Scene,
     label: Label,
-    centre: tuple[float, float, float],
+    center: tuple[float, float, float],
     radius: float,
     corners: int,
     facing: int,
-    colour: Vector,
+    color: Vector,
     turn: float = 0.0,
 ) -> None:
     """Add a regular polygon across the street, facing the camera (1) or not (-1)."""
-    x, y, z = centre
+    x, y, z = center
     points = []
     for i in range(corners):
         a, b = (2 * math.pi * k / corners + turn for k in (i, i + 1))
@@ -109,24 +109,24 @@ def add_disc(
             (x + radius * math.cos(a), y + radius * math.sin(a), z),
             (x + radius * math.cos(b), y + radius * math.sin(b), z),
         ]
-    scene.add(Finish("white", label), points, (0, 0, facing), None, colour)
+    scene.add(Finish("white", label), points, (0, 0, facing), None, color)
 
 
 def wheel(
-    centre: Sequence[float], radius: float, width: float
+    center: Sequence[float], radius: float, width: float
 ) -> tuple[Float, Float, Float]:
     """Return a wheel whose axle lies along z.
 
     Returns:
-        Corners, normals and colours, (N, 3) each: dark tyre, grey rim.
+        Corners, normals and colors, (N, 3) each: dark tyre, gray rim.
     """
-    cx, cy, cz = centre
+    cx, cy, cz = center
     points: list[tuple[float, ...]] = []
     normals: list[tuple[float, ...]] = []
-    colours: list[tuple[float, ...]] = []
+    colors: list[tuple[float, ...]] = []
     for side in (1, -1):
         for a, b in sectors(12):
-            for r, grey in ((radius, 0.09), (radius * 0.62, 0.5)):
+            for r, gray in ((radius, 0.09), (radius * 0.62, 0.5)):
                 out = 0.004 if r < radius else 0
                 face = cz + side * (width / 2 + out)
                 points += [
@@ -135,7 +135,7 @@ def wheel(
                     (cx + r * math.cos(b), cy + r * math.sin(b), face),
                 ]
                 normals += [(0, 0, side)] * 3
-                colours += [(grey,) * 3] * 3
+                colors += [(gray,) * 3] * 3
     for a, b in sectors(12):
         p = [
             (cx + radius * math.cos(t), cy + radius * math.sin(t), cz + width / 2 * q)
@@ -143,5 +143,5 @@ def wheel(
         ]
         points += [p[0], p[1], p[2], p[0], p[2], p[3]]
         normals += [(math.cos(a), math.sin(a), 0)] * 6
-        colours += [(0.08,) * 3] * 6
-    return np.array(points), np.array(normals), np.array(colours)
+        colors += [(0.08,) * 3] * 6
+    return np.array(points), np.array(normals), np.array(colors)

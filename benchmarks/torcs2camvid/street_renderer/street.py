@@ -110,12 +110,12 @@ def _flat(
     y: float,
     z: tuple[float, float],
     tiles: tuple[float, float],
-    colour: npt.ArrayLike = (1.0, 1.0, 1.0),
+    color: npt.ArrayLike = (1.0, 1.0, 1.0),
 ) -> None:
     """Add a horizontal rectangle; z runs from near to far."""
     (x0, x1), (z0, z1) = x, z
     corners = ((x0, y, z0), (x1, y, z0), (x1, y, z1), (x0, y, z1))
-    scene.quad(texture, label, *corners, tiles=tiles, colour=colour)
+    scene.quad(texture, label, *corners, tiles=tiles, color=color)
 
 
 def _lay_pavement(
@@ -136,7 +136,7 @@ def _lay_pavement(
     x = side * inner
     start, end = (NEAR, FAR) if side < 0 else (FAR, NEAR)
     kerb = ((x, 0, start), (x, 0, end), (x, KERB, end), (x, KERB, start))
-    scene.quad("white", Label.PAVEMENT, *kerb, colour=(0.6, 0.6, 0.58))
+    scene.quad("white", Label.PAVEMENT, *kerb, color=(0.6, 0.6, 0.58))
 
 
 def _lay_crossings(
@@ -172,9 +172,9 @@ def _paint_markings(scene: Scene, rng: Rng, street: Street) -> None:
         x: tuple[float, float],
         y: float,
         z: tuple[float, float],
-        colour: tuple[float, ...] = white,
+        color: tuple[float, ...] = white,
     ) -> None:
-        _flat(scene, "white", Label.ROAD, x, y, z, (1, 1), colour)
+        _flat(scene, "white", Label.ROAD, x, y, z, (1, 1), color)
 
     dash, gap = rng.uniform(1.5, 4), rng.uniform(2, 6)
     if rng.rand() < 0.85:
@@ -185,10 +185,10 @@ def _paint_markings(scene: Scene, rng: Rng, street: Street) -> None:
             paint((-0.06, 0.06), 0.006, (z, z - dash))
             z = z - dash - gap
     if rng.rand() < 0.5:
-        colour = white if rng.rand() < 0.5 else YELLOW
+        color = white if rng.rand() < 0.5 else YELLOW
         for side in SIDES:
             edge = side * (width - rng.uniform(0.2, 0.5))
-            paint((edge - 0.05, edge + 0.05), 0.006, (NEAR, -150), colour)
+            paint((edge - 0.05, edge + 0.05), 0.006, (NEAR, -150), color)
     if rng.rand() < 0.35:
         z = -rng.uniform(7, 40)
         for u in np.arange(-width + 0.2, width - 0.4, 1.0):

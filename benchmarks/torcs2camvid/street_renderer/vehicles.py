@@ -15,7 +15,7 @@ Point = tuple[float, float, float]
 
 WINDOW = (0.13, 0.16, 0.19)
 HEAD_LAMP, TAIL_LAMP = (0.95, 0.93, 0.8), (0.6, 0.05, 0.05)
-VAN_COLOURS = (
+VAN_COLORS = (
     (0.92, 0.92, 0.92),
     (0.75, 0.1, 0.1),
     (0.15, 0.25, 0.55),
@@ -33,7 +33,7 @@ def add_vehicle(
 
     Args:
         scene: Where it is added.
-        rng: Draws its kind, colour and size.
+        rng: Draws its kind, color and size.
         art: Where cars come from.
         van: Whether it is a van, lorry or bus rather than a car.
         x: Its middle.
@@ -69,14 +69,14 @@ def add_car(scene: Scene, rng: Rng, art: Art, x: float, z: float, angle: float) 
     track = width / 2 * 0.86
     for axle in model.axles:
         for side in (-1, 1):
-            centre = (axle * scale, 0.31 * scale, side * track * scale)
-            rim, facing, colours = wheel(centre, 0.31 * scale, 0.2)
+            center = (axle * scale, 0.31 * scale, side * track * scale)
+            rim, facing, colors = wheel(center, 0.31 * scale, 0.2)
             scene.add(
                 Finish("white", Label.CAR),
                 turned(rim, angle) + at,
                 turned(facing, angle),
                 None,
-                colours,
+                colors,
             )
 
 
@@ -89,7 +89,7 @@ def add_van(scene: Scene, rng: Rng, x: float, z: float, angle: float) -> None:
     else:
         length, width = rng.uniform(4.6, 5.8), 1.95
         height = rng.uniform(2.1, 2.6)
-    colour = np.array(VAN_COLOURS[rng.choice(len(VAN_COLOURS), p=VAN_SHARES)])
+    color = np.array(VAN_COLORS[rng.choice(len(VAN_COLORS), p=VAN_SHARES)])
     van = Scene()
     van.box(
         "white",
@@ -97,7 +97,7 @@ def add_van(scene: Scene, rng: Rng, x: float, z: float, angle: float) -> None:
         (-length / 2, length / 2),
         (0.35, height),
         (-width / 2, width / 2),
-        colour=colour,
+        color=color,
         gloss=0.15,
     )
     bus = big and rng.rand() < 0.6
@@ -105,8 +105,8 @@ def add_van(scene: Scene, rng: Rng, x: float, z: float, angle: float) -> None:
     _add_ends(van, length, width, height)
     for axle in (-length * 0.32, length * 0.33):
         for side in (-1, 1):
-            rim, facing, colours = wheel((axle, 0.42, side * width * 0.46), 0.42, 0.26)
-            van.add(Finish("white", Label.CAR), rim, facing, None, colours)
+            rim, facing, colors = wheel((axle, 0.42, side * width * 0.46), 0.42, 0.26)
+            van.add(Finish("white", Label.CAR), rim, facing, None, colors)
     scene.place(van, angle, (x, 0.0, z))
 
 
@@ -115,13 +115,13 @@ def _pane(
     start: tuple[float, float],
     end: tuple[float, float],
     y: tuple[float, float],
-    colour: Point,
+    color: Point,
     gloss: float,
 ) -> None:
     """Add an upright rectangle over the line from ``start`` to ``end`` (x, z)."""
     (xa, za), (xb, zb), (low, high) = start, end, y
     corners = ((xa, low, za), (xb, low, zb), (xb, high, zb), (xa, high, za))
-    van.quad("white", Label.CAR, *corners, colour=colour, gloss=gloss)
+    van.quad("white", Label.CAR, *corners, color=color, gloss=gloss)
 
 
 def _add_side_windows(
@@ -149,6 +149,6 @@ def _add_ends(van: Scene, length: float, width: float, height: float) -> None:
         _pane(van, (x, half), (x, -half), y, WINDOW, 0.3)
         for side in (-1, 1):
             lamp = side * (width / 2 - 0.25)
-            colour = HEAD_LAMP if end > 0 else TAIL_LAMP
+            color = HEAD_LAMP if end > 0 else TAIL_LAMP
             start, stop = (x, lamp + 0.14 * end), (x, lamp - 0.14 * end)
-            _pane(van, start, stop, (0.7, 0.95), colour, 0.0)
+            _pane(van, start, stop, (0.7, 0.95), color, 0.0)

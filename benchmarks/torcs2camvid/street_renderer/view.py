@@ -12,7 +12,7 @@ import numpy.typing as npt
 Rng = np.random.RandomState
 Float = npt.NDArray[np.float64]
 Range = tuple[float, float]
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 
 NEAREST, FARTHEST = 0.3, 400.0
 """What the camera sees, in metres."""
@@ -24,20 +24,20 @@ class Weather(NamedTuple):
     Args:
         share: Probability.
         sun_height: Range of the sun's height in degrees.
-        sun_colour: RGB, linear.
+        sun_color: RGB, linear.
         ambient: RGB, linear.
-        horizon: Colour of the sky at the horizon and of the fog.
-        zenith: Colour of the sky above.
+        horizon: Color of the sky at the horizon and of the fog.
+        zenith: Color of the sky above.
         clouds: Range of their cover.
         fog: Extinction per metre.
     """
 
     share: float
     sun_height: Range
-    sun_colour: Colour
-    ambient: Colour
-    horizon: Colour
-    zenith: Colour
+    sun_color: Color
+    ambient: Color
+    horizon: Color
+    zenith: Color
     clouds: Range
     fog: float
 
@@ -45,7 +45,7 @@ class Weather(NamedTuple):
 SUNNY = Weather(
     share=0.4,
     sun_height=(25, 65),
-    sun_colour=(1.15, 1.08, 0.95),
+    sun_color=(1.15, 1.08, 0.95),
     ambient=(0.42, 0.47, 0.56),
     horizon=(0.78, 0.86, 0.95),
     zenith=(0.25, 0.48, 0.82),
@@ -55,7 +55,7 @@ SUNNY = Weather(
 OVERCAST = Weather(
     share=0.35,
     sun_height=(25, 65),
-    sun_colour=(0.35, 0.35, 0.35),
+    sun_color=(0.35, 0.35, 0.35),
     ambient=(0.78, 0.8, 0.83),
     horizon=(0.86, 0.87, 0.89),
     zenith=(0.72, 0.75, 0.8),
@@ -65,7 +65,7 @@ OVERCAST = Weather(
 HAZY = Weather(
     share=0.15,
     sun_height=(25, 65),
-    sun_colour=(0.6, 0.57, 0.5),
+    sun_color=(0.6, 0.57, 0.5),
     ambient=(0.65, 0.65, 0.66),
     horizon=(0.87, 0.86, 0.82),
     zenith=(0.65, 0.72, 0.8),
@@ -75,7 +75,7 @@ HAZY = Weather(
 LOW_SUN = Weather(
     share=0.1,
     sun_height=(10, 22),
-    sun_colour=(1.1, 0.75, 0.45),
+    sun_color=(1.1, 0.75, 0.45),
     ambient=(0.36, 0.38, 0.48),
     horizon=(0.95, 0.82, 0.66),
     zenith=(0.4, 0.5, 0.7),
@@ -95,10 +95,10 @@ class View:
         pitch: Turn upwards, in radians.
         roll: In radians.
         sun: Unit vector towards the sun.
-        sun_colour: RGB, linear.
+        sun_color: RGB, linear.
         ambient: RGB, linear.
-        horizon: Colour of the sky at the horizon and of the fog.
-        zenith: Colour of the sky above.
+        horizon: Color of the sky at the horizon and of the fog.
+        zenith: Color of the sky above.
         clouds: Cover, 0 to 1.
         fog: Extinction per metre.
         cloud_seed: Which clouds.
@@ -111,7 +111,7 @@ class View:
     pitch: float
     roll: float
     sun: Float
-    sun_colour: Float
+    sun_color: Float
     ambient: Float
     horizon: Float
     zenith: Float
@@ -131,7 +131,7 @@ def draw_view(rng: Rng) -> View:
     weather = WEATHERS[int(rng.choice(4, p=[each.share for each in WEATHERS]))]
     azimuth = rng.uniform(0, 2 * math.pi)
     height = math.radians(rng.uniform(*weather.sun_height))
-    sun_colour = np.array(weather.sun_colour) * rng.uniform(0.8, 1.1)
+    sun_color = np.array(weather.sun_color) * rng.uniform(0.8, 1.1)
     ambient = np.array(weather.ambient) * rng.uniform(0.8, 1.1)
     covers = {each: rng.uniform(*each.clouds) for each in WEATHERS}
     return View(
@@ -146,7 +146,7 @@ def draw_view(rng: Rng) -> View:
                 math.cos(height) * math.sin(azimuth),
             ]
         ),
-        sun_colour=sun_colour,
+        sun_color=sun_color,
         ambient=ambient,
         horizon=np.array(weather.horizon),
         zenith=np.array(weather.zenith),

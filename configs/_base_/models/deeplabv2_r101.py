@@ -1,4 +1,4 @@
-# DeepLabV2-ResNet101 of the public UDA code, initialised from ImageNet (caffe).
+# DeepLabV2-ResNet101 of the public UDA code, initialized from ImageNet (caffe).
 # BGR, 0..255, the caffe mean, no division; images arrive at their exact size.
 caffe_preprocessor = dict(
     type="SegDataPreProcessor",

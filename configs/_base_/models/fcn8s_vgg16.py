@@ -1,4 +1,4 @@
-# FCN-8s-VGG16 of the public UDA code, initialised from ImageNet (caffe).
+# FCN-8s-VGG16 of the public UDA code, initialized from ImageNet (caffe).
 # BGR, 0..255, the caffe mean, no division; images arrive at their exact size.
 caffe_preprocessor = dict(
     type="SegDataPreProcessor",

@@ -16,7 +16,7 @@ SUPERSAMPLE = 2
 _SHIFT = 3  # fractional bits of OpenCV's fixed-point coordinates
 
 Point = tuple[float, float, float]
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 
@@ -86,8 +86,8 @@ class Windows:
     storey: float
     offset: float
     total: float
-    pane: Colour
-    frame: Colour
+    pane: Color
+    frame: Color
 
 
 @dataclass(frozen=True)
@@ -180,22 +180,22 @@ class Canvas:
             np.int32,
         )
 
-    def polygon(self, surface: int, colour: Colour, points: Sequence[Point]) -> None:
+    def polygon(self, surface: int, color: Color, points: Sequence[Point]) -> None:
         """Fill a polygon given by world points."""
         fixed = self._fixed(points)
         cv2.fillPoly(
-            self.pixels, [fixed], (*colour, surface), lineType=cv2.LINE_8, shift=_SHIFT
+            self.pixels, [fixed], (*color, surface), lineType=cv2.LINE_8, shift=_SHIFT
         )
 
-    def hull(self, surface: int, colour: Colour, points: Sequence[Point]) -> None:
+    def hull(self, surface: int, color: Color, points: Sequence[Point]) -> None:
         """Fill the outline of world points, a convex body seen from the camera."""
         outline = cv2.convexHull(self._fixed(points))
         cv2.fillConvexPoly(
-            self.pixels, outline, (*colour, surface), lineType=cv2.LINE_8, shift=_SHIFT
+            self.pixels, outline, (*color, surface), lineType=cv2.LINE_8, shift=_SHIFT
         )
 
     def line(
-        self, surface: int, colour: Colour, start: Point, end: Point, width: float
+        self, surface: int, color: Color, start: Point, end: Point, width: float
     ) -> None:
         """Draw a rod of ``width`` metres, at least about an image pixel thick."""
         a, b = self._fixed((start, end))
@@ -205,7 +205,7 @@ class Canvas:
             self.pixels,
             (int(a[0]), int(a[1])),
             (int(b[0]), int(b[1])),
-            (*colour, surface),
+            (*color, surface),
             max(SUPERSAMPLE, round(thick)),
             cv2.LINE_8,
             _SHIFT,
@@ -214,15 +214,15 @@ class Canvas:
     def ellipse(
         self,
         surface: int,
-        colour: Colour,
-        centre: Point,
+        color: Color,
+        center: Point,
         radii: tuple[float, float],
         outline: float = 0.0,
     ) -> None:
         """Draw an upright ellipse; radii (and the outline's width) in metres."""
-        scale = SUPERSAMPLE * self.camera.focal / centre[2]
+        scale = SUPERSAMPLE * self.camera.focal / center[2]
         fine = scale * (1 << _SHIFT)
-        column, row = self.camera.project(centre)
+        column, row = self.camera.project(center)
         unit = SUPERSAMPLE << _SHIFT
         thickness = max(SUPERSAMPLE, round(outline * scale)) if outline else -1
         cv2.ellipse(
@@ -232,7 +232,7 @@ class Canvas:
             0,
             0,
             360,
-            (*colour, surface),
+            (*color, surface),
             thickness,
             cv2.LINE_8,
             _SHIFT,

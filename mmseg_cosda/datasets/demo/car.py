@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmseg_cosda.datasets.demo.canvas import Canvas, Colour, Point
+from mmseg_cosda.datasets.demo.canvas import Canvas, Color, Point
 from mmseg_cosda.datasets.demo.look import Look, tint
 from mmseg_cosda.datasets.demo.objects import CIRCLE, Label, uniform
 
@@ -58,7 +58,7 @@ def paint_car(
 
     Args:
         canvas: The canvas.
-        look: Decides the colours.
+        look: Decides the colors.
         rng: Decides the shape.
         x: Middle of the car in metres.
         z: Its near end in metres.
@@ -70,7 +70,7 @@ def paint_car(
     belt, roof = uniform(rng, 0.82, 0.95), uniform(rng, 1.4, 1.7)
     car = Car(x - half, x + half, z, length, belt, roof, oncoming)
     surface = canvas.facing(Label.CAR, z + 1.0)
-    paint, tyre = look.colour("car"), look.colour("tyre")
+    paint, tyre = look.color("car"), look.color("tyre")
     _shadow(canvas, car, sun)
     _box(canvas, surface, tint(tyre, 0.8), car, (0.12, 0.45), (z, z + length))
     _box(canvas, surface, tint(paint, 1.08), car, (0.28, belt), (z, z + length))
@@ -92,31 +92,31 @@ def _shadow(canvas: Canvas, car: Car, sun: float) -> None:
 def _box(
     canvas: Canvas,
     surface: int,
-    colour: Colour,
+    color: Color,
     car: Car,
     heights: tuple[float, float],
     depths: tuple[float, float],
 ) -> None:
     canvas.hull(
         surface,
-        colour,
+        color,
         [(x, y, z) for x in (car.left, car.right) for y in heights for z in depths],
     )
 
 
 def _wheels(canvas: Canvas, look: Look, surface: int, car: Car) -> None:
     """Set the wheels of the visible flank."""
-    tyre, rim = look.colour("tyre"), look.colour("rim")
+    tyre, rim = look.color("tyre"), look.color("rim")
     for hub in (car.z + 0.75, car.z + car.length - 0.8):
-        for colour, radius in ((tyre, 0.34), (rim, 0.17)):
+        for color, radius in ((tyre, 0.34), (rim, 0.17)):
             wheel = [
                 (car.flank, 0.34 + radius * sin, hub + radius * cos)
                 for cos, sin in CIRCLE
             ]
-            canvas.hull(surface, colour, wheel)
+            canvas.hull(surface, color, wheel)
 
 
-def _cabin(canvas: Canvas, look: Look, surface: int, car: Car, paint: Colour) -> None:
+def _cabin(canvas: Canvas, look: Look, surface: int, car: Car, paint: Color) -> None:
     """Paint pillars, roof, the two windows of the flank and the near one."""
     near, far = car.cabin
     near_top, far_top = near + (0.6 if car.oncoming else 0.35), far - 0.5
@@ -131,7 +131,7 @@ def _cabin(canvas: Canvas, look: Look, surface: int, car: Car, paint: Colour) ->
     base = [(x, belt, z) for x in (left + 0.05, right - 0.05) for z in (near, far)]
     canvas.hull(surface, tint(paint, 0.95), top + base)
     canvas.polygon(surface, tint(paint, 1.2), top)
-    glass = look.colour("glass")
+    glass = look.color("glass")
     flank = car.flank
     inner = flank + (0.14 if flank == left else -0.14)
     middle = 0.5 * (near + far)
@@ -148,14 +148,12 @@ def _cabin(canvas: Canvas, look: Look, surface: int, car: Car, paint: Colour) ->
     canvas.polygon(surface, tint(glass, 1.2), screen)
 
 
-def _near_end(
-    canvas: Canvas, look: Look, surface: int, car: Car, paint: Colour
-) -> None:
+def _near_end(canvas: Canvas, look: Look, surface: int, car: Car, paint: Color) -> None:
     """Paint the near end: tyres, bumper, lights and number plate."""
     left, right, belt = car.left, car.right, car.belt
     wide = right - left
-    tyre, plate = look.colour("tyre"), look.colour("plate")
-    light = look.colour("head_light" if car.oncoming else "tail_light")
+    tyre, plate = look.color("tyre"), look.color("plate")
+    light = look.color("head_light" if car.oncoming else "tail_light")
     parts = [
         (tint(paint, 0.88), left + 0.02, 0.28, wide - 0.04, belt - 0.28),
         (tyre, left + 0.05, 0.0, 0.25, 0.35),
@@ -165,6 +163,6 @@ def _near_end(
         (light, right - 0.34, belt - 0.28, 0.3, 0.16),
         (plate, 0.5 * (left + right) - 0.25, 0.42, 0.5, 0.13),
     ]
-    for colour, x, y, dx, dy in parts:
+    for color, x, y, dx, dy in parts:
         corners = [(x, y), (x + dx, y), (x + dx, y + dy), (x, y + dy)]
-        canvas.polygon(surface, colour, [(px, py, car.z) for px, py in corners])
+        canvas.polygon(surface, color, [(px, py, car.z) for px, py in corners])

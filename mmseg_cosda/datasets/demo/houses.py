@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmseg_cosda.datasets.demo.canvas import Canvas, Colour, Point, Texture, Windows
+from mmseg_cosda.datasets.demo.canvas import Canvas, Color, Point, Texture, Windows
 from mmseg_cosda.datasets.demo.look import Look, tint
 from mmseg_cosda.datasets.demo.objects import (
     Label,
@@ -53,7 +53,7 @@ def ground_quad(x0: float, x1: float, z0: float, z1: float) -> list[Point]:
 
 def paint_backdrop(canvas: Canvas, look: Look, rng: np.random.Generator) -> None:
     """Close the street far away with trees and houses."""
-    pane, frame = look.colour("window"), look.colour("frame")
+    pane, frame = look.color("window"), look.color("frame")
     windows = Windows(3.4, 3.2, 0.0, 40.0, pane, frame)
     town = canvas.facing(Label.BUILDING, FAR, Texture.WALL, windows)
     wood = canvas.facing(Label.VEGETATION, FAR, Texture.FOLIAGE)
@@ -62,9 +62,9 @@ def paint_backdrop(canvas: Canvas, look: Look, rng: np.random.Generator) -> None
         wide, high = uniform(rng, 8.0, 20.0), uniform(rng, 5.0, 16.0)
         if rng.random() < 0.55:
             wall = [(x, 0.0, FAR), (x + wide, 0.0, FAR), (x + wide, high, FAR)]
-            canvas.polygon(town, look.colour("wall"), [*wall, (x, high, FAR)])
+            canvas.polygon(town, look.color("wall"), [*wall, (x, high, FAR)])
         else:
-            leaf = look.colour("foliage")
+            leaf = look.color("foliage")
             for part in (0.0, 0.5, 1.0):
                 middle = (x + part * wide, 0.25 * high, FAR)
                 canvas.ellipse(wood, leaf, middle, (0.42 * wide, 0.4 * high))
@@ -84,7 +84,7 @@ def paint_row(
 
     Args:
         canvas: The canvas.
-        look: Decides the colours.
+        look: Decides the colors.
         rng: Decides the layout.
         street: The street.
         side: -1 for the left, 1 for the right.
@@ -123,11 +123,11 @@ def _house(
     storey = uniform(rng, 2.8, 3.4)
     height = storey * int(uniform(rng, *storeys)) + 0.9
     pitch, offset = uniform(rng, 2.0, 3.6), uniform(rng, 0.0, 4.0)
-    paint, pane = look.colour("wall"), look.colour("window")
-    windows = Windows(pitch, storey, offset, height, pane, look.colour("frame"))
+    paint, pane = look.color("wall"), look.color("window")
+    windows = Windows(pitch, storey, offset, height, pane, look.color("frame"))
     lit = street.sun * side > 0
     if rng.random() < 0.4:
-        _roof(canvas, look.colour("roof"), lot, x, height)
+        _roof(canvas, look.color("roof"), lot, x, height)
     towards = canvas.facing(Label.BUILDING, near, Texture.WALL, windows)
     end = [(x, 0.0, near), (out, 0.0, near), (out, height, near), (x, height, near)]
     canvas.polygon(towards, tint(paint, 0.72 if lit else 0.9), end)
@@ -140,7 +140,7 @@ def _house(
 
 def _roof(
     canvas: Canvas,
-    colour: Colour,
+    color: Color,
     lot: tuple[float, float, float],
     x: float,
     height: float,
@@ -149,7 +149,7 @@ def _roof(
     ridge, top = x + side * 4.0, height + 2.6
     tiles = canvas.along(Label.BUILDING, x, Texture.WALL)
     eaves = [(x, height, near), (x, height, far)]
-    canvas.polygon(tiles, colour, [*eaves, (ridge, top, far), (ridge, top, near)])
+    canvas.polygon(tiles, color, [*eaves, (ridge, top, far), (ridge, top, near)])
     gable = [(x, height, near), (ridge, top, near)]
     end = canvas.facing(Label.BUILDING, near, Texture.WALL)
-    canvas.polygon(end, tint(colour, 0.8), [*gable, (x + side * 8.0, height, near)])
+    canvas.polygon(end, tint(color, 0.8), [*gable, (x + side * 8.0, height, near)])

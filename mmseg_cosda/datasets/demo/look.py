@@ -8,18 +8,18 @@ from types import MappingProxyType
 
 import numpy as np
 
-from mmseg_cosda.datasets.demo.canvas import Colour
+from mmseg_cosda.datasets.demo.canvas import Color
 from mmseg_cosda.datasets.demo.palette import PALETTES
 
 
-def tint(colour: Colour, factor: float) -> Colour:
-    """Return a colour darkened or brightened by ``factor``, within 0..255.
+def tint(color: Color, factor: float) -> Color:
+    """Return a color darkened or brightened by ``factor``, within 0..255.
 
     Examples:
         >>> tint((100.0, 200.0, 50.0), 1.5)
         (150.0, 255.0, 75.0)
     """
-    r, g, b = (min(255.0, channel * factor) for channel in colour)
+    r, g, b = (min(255.0, channel * factor) for channel in color)
     return (r, g, b)
 
 
@@ -30,23 +30,23 @@ class Photo:
     Args:
         texture: Strength of the surfaces' textures.
         haze_per_metre: How fast things fade into the haze.
-        haze_colour: RGB.
+        haze_color: RGB.
         shadow: Share of the light that a shadow takes.
-        contrast: Factor about middle grey.
-        brightness: Added grey levels.
+        contrast: Factor about middle gray.
+        brightness: Added gray levels.
         white_balance: Factors of red, green and blue.
         vignette: Share of the light that the corners lose.
         blur: Deviation of the lens's Gaussian in pixels.
-        noise: Deviation of the sensor's noise in grey levels.
+        noise: Deviation of the sensor's noise in gray levels.
     """
 
     texture: float = 0.0
     haze_per_metre: float = 0.0
-    haze_colour: Colour = (255.0, 255.0, 255.0)
+    haze_color: Color = (255.0, 255.0, 255.0)
     shadow: float = 0.0
     contrast: float = 1.0
     brightness: float = 0.0
-    white_balance: Colour = (1.0, 1.0, 1.0)
+    white_balance: Color = (1.0, 1.0, 1.0)
     vignette: float = 0.0
     blur: float = 0.0
     noise: float = 0.0
@@ -70,7 +70,7 @@ PHOTO_RANGES: Mapping[str, tuple[float, float, float]] = MappingProxyType(
 
 
 class Look:
-    """Colours and photographic effects of one image.
+    """Colors and photographic effects of one image.
 
     Args:
         gap: How far the look is from the game's: 0 is the game, 1 the camera.
@@ -83,8 +83,8 @@ class Look:
         self._rng = rng
         self.photo = self._draw_photo()
 
-    def colour(self, material: str, option: int | None = None) -> Colour:
-        """Return an RGB colour of a material, one of its options, with variation."""
+    def color(self, material: str, option: int | None = None) -> Color:
+        """Return an RGB color of a material, one of its options, with variation."""
         game, camera = PALETTES[material]
         draw = self._rng.random(3).tolist()
         k = int(draw[2] * len(game)) if option is None else option % len(game)
@@ -109,6 +109,6 @@ class Look:
         warmth = mixed.pop("warmth")
         return Photo(
             **mixed,
-            haze_colour=self.colour("sky_low"),
+            haze_color=self.color("sky_low"),
             white_balance=(1.0 + warmth, 1.0, 1.0 - warmth),
         )

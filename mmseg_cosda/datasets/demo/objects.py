@@ -7,7 +7,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from mmseg_cosda.datasets.demo.canvas import Canvas, Colour, Point, Texture
+from mmseg_cosda.datasets.demo.canvas import Canvas, Color, Point, Texture
 from mmseg_cosda.datasets.demo.look import Look, tint
 
 
@@ -57,9 +57,7 @@ def paint_tree(
     crown = trunk + size
     foot = [(x - thick, 0.0, z), (x + thick, 0.0, z)]
     fork = [(x + 0.7 * thick, crown, z), (x - 0.7 * thick, crown, z)]
-    canvas.polygon(
-        canvas.facing(Label.VEGETATION, z), look.colour("trunk"), foot + fork
-    )
+    canvas.polygon(canvas.facing(Label.VEGETATION, z), look.color("trunk"), foot + fork)
     canvas.cast_shadow(disc(x + sun * crown, z, size, 0.9 * size))
     canvas.cast_shadow([*foot, (x + sun * crown, 0.0, z + 0.2)])
     count = 9 if z < 25.0 else 4  # far crowns are a few pixels
@@ -70,7 +68,7 @@ def paint_tree(
         radius = uniform(rng, 0.35, 0.6)
         lumps.append((reach * math.cos(turn), 0.8 * reach * math.sin(turn), radius))
     surface = canvas.facing(Label.VEGETATION, z, Texture.FOLIAGE)
-    leaf = look.colour("foliage")
+    leaf = look.color("foliage")
     light = -0.2 * math.copysign(size, sun)
     for shade, lift, shrink in ((0.7, -0.1, 1.0), (1.0, 0.06, 0.82), (1.22, 0.3, 0.45)):
         paint = tint(leaf, shade)
@@ -90,7 +88,7 @@ def paint_hedge(
     """Paint bushes along the building line from ``z[0]`` to ``z[1]``."""
     near, far = z
     height = uniform(rng, 1.0, 2.4)
-    leaf = look.colour("foliage")
+    leaf = look.color("foliage")
     side = canvas.along(Label.VEGETATION, x, Texture.FOLIAGE)
     tops = np.linspace(near, far, 13)
     ridge = [(x, height * uniform(rng, 0.75, 1.2), float(t)) for t in tops]
@@ -114,12 +112,12 @@ def paint_pole(
 ) -> None:
     """Paint a street lamp, its arm over the road."""
     surface = canvas.facing(Label.POLE, z)
-    colour = look.colour("pole")
+    color = look.color("pole")
     height = uniform(rng, 5.0, 7.5)
     arm = -math.copysign(uniform(rng, 0.8, 1.8), x)
-    canvas.line(surface, colour, (x, 0, z), (x, height, z), 0.2)
-    canvas.line(surface, colour, (x, height, z), (x + arm, height + 0.25, z), 0.1)
-    canvas.ellipse(surface, tint(colour, 1.3), (x + arm, height + 0.2, z), (0.35, 0.12))
+    canvas.line(surface, color, (x, 0, z), (x, height, z), 0.2)
+    canvas.line(surface, color, (x, height, z), (x + arm, height + 0.25, z), 0.1)
+    canvas.ellipse(surface, tint(color, 1.3), (x + arm, height + 0.2, z), (0.35, 0.12))
     tip = x + sun * height
     canvas.cast_shadow([(x, 0, z - 0.1), (x, 0, z + 0.1), (tip, 0, z), (tip, 0, z)])
 
@@ -137,21 +135,21 @@ def paint_sign(
     plate = canvas.facing(Label.SIGN, z)
     half = uniform(rng, 0.36, 0.5)
     middle = (x, uniform(rng, 2.1, 2.8) + half, z)
-    canvas.line(post, look.colour("pole"), (x, 0, z), middle, 0.11)
+    canvas.line(post, look.color("pole"), (x, 0, z), middle, 0.11)
     kind = int(rng.random() * 4)
-    colour, face = look.colour("sign", kind), look.colour("sign_face")
+    color, face = look.color("sign", kind), look.color("sign_face")
     if kind == 0:
-        canvas.ellipse(plate, colour, middle, (half, half))
+        canvas.ellipse(plate, color, middle, (half, half))
         canvas.ellipse(plate, face, middle, (0.62 * half, 0.62 * half))
         if rng.random() < 0.5:
             bar = _plate(middle, 0.4 * half, 0.16 * half)
             canvas.polygon(plate, tint(face, 0.2), bar)
     elif kind == 2:
-        for scale, paint in ((1.15, look.colour("sign", 0)), (0.62, colour)):
+        for scale, paint in ((1.15, look.color("sign", 0)), (0.62, color)):
             canvas.polygon(plate, paint, _triangle(middle, scale * half))
     else:
         wide = half if kind == 1 else 1.3 * half
-        canvas.polygon(plate, colour, _plate(middle, wide, half))
+        canvas.polygon(plate, color, _plate(middle, wide, half))
         canvas.polygon(plate, face, _plate(middle, 0.55 * wide, 0.5 * half))
     tip = x + sun * middle[1]
     canvas.cast_shadow(disc(tip, z, half, 0.1))
@@ -184,12 +182,12 @@ def paint_person(
     stride = uniform(rng, 0.02, 0.26)
     build = uniform(rng, 0.95, 1.25)
     swing = uniform(rng, -0.15, 0.15)
-    trousers, shirt = look.colour("trousers"), look.colour("shirt")
-    skin, hair = look.colour("skin"), look.colour("hair")
+    trousers, shirt = look.color("trousers"), look.color("shirt")
+    skin, hair = look.color("skin"), look.color("hair")
 
-    def quad(colour: Colour, *points: tuple[float, float]) -> None:
+    def quad(color: Color, *points: tuple[float, float]) -> None:
         world = [(x + dx * build, y * h, z) for dx, y in points]
-        canvas.polygon(surface, colour, world)
+        canvas.polygon(surface, color, world)
 
     for foot, shade in ((-stride, 0.8), (stride, 1.0)):
         soles = ((foot + 0.09, 0.0), (foot - 0.07, 0.0))
@@ -219,8 +217,8 @@ def paint_bicycle(
     surface = canvas.facing(Label.BICYCLE, z)
     turn = uniform(rng, -0.8, 0.8)
     cos = math.copysign(math.cos(turn), float(rng.random()) - 0.5)
-    frame, tyre = look.colour("bicycle"), look.colour("tyre")
-    spokes = look.colour("spokes")
+    frame, tyre = look.color("bicycle"), look.color("tyre")
+    spokes = look.color("spokes")
 
     def at(along: float, y: float) -> Point:
         return (x + along * cos, y, z)

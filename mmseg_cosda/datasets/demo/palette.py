@@ -1,13 +1,13 @@
-"""Colours by material: the game's, and the camera's."""
+"""Colors by material: the game's, and the camera's."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from mmseg_cosda.datasets.demo.canvas import Colour
+from mmseg_cosda.datasets.demo.canvas import Color
 
-Options = tuple[Colour, ...]
+Options = tuple[Color, ...]
 
 PALETTES: Mapping[str, tuple[Options, Options]] = MappingProxyType(
     {
@@ -189,4 +189,4 @@ PALETTES: Mapping[str, tuple[Options, Options]] = MappingProxyType(
         "cloud": (((255, 255, 255),), ((244, 244, 244),)),
     }
 )
-"""Colours of both looks by material; class-wise recognisable, yet far apart."""
+"""Colors of both looks by material; class-wise recognizable, yet far apart."""

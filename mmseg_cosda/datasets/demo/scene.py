@@ -94,10 +94,10 @@ def paint_street(
         domain: A key of :data:`LAYOUTS`.
         size: (width, height) in pixels.
         rng: Decides the layout, alone.
-        look: Decides the colours, alone.
+        look: Decides the colors, alone.
 
     Returns:
-        The canvas: colours, shadows and surfaces.
+        The canvas: colors, shadows and surfaces.
     """
     layout = LAYOUTS[domain]
     width, height = size
@@ -116,7 +116,7 @@ def paint_street(
         sun=uniform(rng, 0.12, 0.55) * (1 if rng.random() < 0.5 else -1),
     )
     canvas = Canvas(camera)
-    canvas.pixels[:] = (*tint(look.colour("sky_low"), 1.0), 0)
+    canvas.pixels[:] = (*tint(look.color("sky_low"), 1.0), 0)
     canvas.add(Surface(Label.SKY, Texture.SKY, (1 / 400.0, 0.0, 0.0)))
     _ground(canvas, look, rng, street)
     paint_backdrop(canvas, look, rng)
@@ -138,16 +138,16 @@ def _ground(
     walk = canvas.level(Label.SIDEWALK, Texture.PAVING)
     curb = canvas.level(Label.SIDEWALK, Texture.ASPHALT)
     horizon = 4 * FAR
-    canvas.polygon(walk, look.colour("sidewalk"), ground_quad(-90, 90, NEAR, horizon))
-    colour = look.colour("road")
+    canvas.polygon(walk, look.color("sidewalk"), ground_quad(-90, 90, NEAR, horizon))
+    color = look.color("road")
     lanes = ground_quad(street.left, street.right, NEAR, horizon)
-    canvas.polygon(road, colour, lanes)
-    edge, gutter = look.colour("curb"), tint(colour, 0.72)
+    canvas.polygon(road, color, lanes)
+    edge, gutter = look.color("curb"), tint(color, 0.72)
     for side in (-1.0, 1.0):
         x = street.edge(side)
         canvas.polygon(curb, edge, ground_quad(x, x + side * 0.3, NEAR, FAR))
         canvas.polygon(road, gutter, ground_quad(x - side * 0.12, x, NEAR, FAR))
-    white = look.colour("marking")
+    white = look.color("marking")
     middle = 0.5 * (street.left + street.right)
     start = uniform(rng, 0.0, 6.0)
     for k in range(9):

@@ -64,8 +64,8 @@ def picture(canvas: Canvas, look: Look, rng: np.random.Generator) -> UInt8:
     camera, photo = canvas.camera, look.photo
     size = (camera.width, camera.height)
     surfaces = surface_map(canvas)
-    colour = cv2.resize(canvas.pixels, size, interpolation=cv2.INTER_AREA)[..., :3]
-    image: Float32 = colour.astype(np.float32)
+    color = cv2.resize(canvas.pixels, size, interpolation=cv2.INTER_AREA)[..., :3]
+    image: Float32 = color.astype(np.float32)
     planes = np.array([s.plane for s in canvas.surfaces], np.float32)
     kind = np.array([s.texture for s in canvas.surfaces], np.uint8)[surfaces]
     columns = np.arange(camera.width, dtype=np.float32)[None, :]
@@ -89,7 +89,7 @@ def picture(canvas: Canvas, look: Look, rng: np.random.Generator) -> UInt8:
     if photo.haze_per_metre:
         air = 1.0 - np.exp(-photo.haze_per_metre * depth)
         air[kind == Texture.SKY] = 0.0
-        image += air[..., None] * (np.array(photo.haze_colour, np.float32) - image)
+        image += air[..., None] * (np.array(photo.haze_color, np.float32) - image)
     return _photograph(image, photo, rng)
 
 
@@ -138,7 +138,7 @@ def _sky(image: Float32, look: Look, kind: UInt8, rng: np.random.Generator) -> N
     """Paint the sky: a gradient, and clouds."""
     height, width = kind.shape
     top, low, cloud = (
-        np.array(look.colour(name), np.float32)
+        np.array(look.color(name), np.float32)
         for name in ("sky_top", "sky_low", "cloud")
     )
     shift = rng.random(2) * _TILE

@@ -29,7 +29,7 @@ DEMO_CLASSES = (
 DEMO_PALETTE = tuple(
     CITYSCAPES_PALETTE[CITYSCAPES_CLASSES.index(name)] for name in DEMO_CLASSES
 )
-"""RGB colours of :data:`DEMO_CLASSES`, those of Cityscapes."""
+"""RGB colors of :data:`DEMO_CLASSES`, those of Cityscapes."""
 
 DOMAINS = ("source", "target")
 SPLITS = ("train", "val")

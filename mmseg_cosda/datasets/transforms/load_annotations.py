@@ -18,7 +18,7 @@ class LoadAnnotations(HostLoadAnnotations):  # type: ignore[misc]
     Takes the place of the host's transform of this name, in the host's own datasets
     too: the same labels for files that hold labels, an error that names the file,
     what it holds and the cure for others. The host's casts every file to 8 bits
-    before anybody can look at it: 16-bit ids wrap, colours become ids.
+    before anybody can look at it: 16-bit ids wrap, colors become ids.
 
     A sample without a ``seg_map_path`` passes through as it is.
 
@@ -30,7 +30,7 @@ class LoadAnnotations(HostLoadAnnotations):  # type: ignore[misc]
             None: as the dataset says. True holds whatever the dataset says.
         backend_args: The host's file backend.
         imdecode_backend: The host's; labels are read with their true values by each.
-        id_map: Classes by id or colour, see ``id_maps.parse_id_map``. Default None:
+        id_map: Classes by id or color, see ``id_maps.parse_id_map``. Default None:
             the dataset's, if it has one.
         strict: Whether ids that ``id_map`` doesn't name are an error. Default False:
             they are ignored.

@@ -154,6 +154,6 @@ def _why_not(content: bytes) -> str:
     bands = raw.shape[2] if raw.ndim == 3 else 1
     return (
         f"holds {raw.dtype} values in {bands} bands, which OpenCV doesn't read as a "
-        "colour image; convert the images to 8-bit RGB, with one stretch for both "
+        "color image; convert the images to 8-bit RGB, with one stretch for both "
         "domains"
     )

@@ -15,7 +15,7 @@ from mmseg_cosda.datasets.label_reader import LabelReader
 class RawIdsToTrainIds(BaseTransform):
     """Load a label file as downloaded and map its ids to trainIds.
 
-    One lookup table turns ids, or colours, into the dataset's labels; no file is
+    One lookup table turns ids, or colors, into the dataset's labels; no file is
     converted. ``LoadAnnotations`` reads the same where the dataset or its own
     ``id_map`` names a format; this transform insists on one.
 

@@ -112,7 +112,7 @@ class AdversarialLoss(BaseAlignment):
             ``"entropy"`` (ADVENT's -p log2(p) / log2(C)).
         num_classes: C, handed to a discriminator whose config leaves it out; in a
             segmentor's config it defaults to the decode head's.
-        init_cfg: The host's initialisation config.
+        init_cfg: The host's initialization config.
 
     Raises:
         ValueError: If ``loss_weight`` is negative or ``input`` is another word.

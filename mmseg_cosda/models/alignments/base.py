@@ -52,7 +52,7 @@ class BaseAlignment(BaseModule):
     on; other keys are logged, so a diagnostic never contains the word.
 
     Args:
-        init_cfg: The host's initialisation config.
+        init_cfg: The host's initialization config.
 
     Examples:
         >>> class Brightness(BaseAlignment):

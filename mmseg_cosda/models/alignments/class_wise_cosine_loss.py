@@ -84,7 +84,7 @@ class ClassWiseCosineLoss(BaseAlignment):
         centering: Whether a running mean of the source's features (``FeatureMean``) is
             subtracted from those of both domains before they are compared. Rectified
             features share a large direction, so that any two classes are similar and a
-            threshold hardly tells them apart. The paper doesn't centre.
+            threshold hardly tells them apart. The paper doesn't center.
         top_k: At most this many pairs of each target feature count, the most similar of
             those above T_cos; None for all. "The most similar" of section 3.2 in
             words, where eq. 10 has the threshold alone; it keeps the pull local.

@@ -20,7 +20,7 @@ class DeepLabResNet(ResNet):
     strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4), contract_dilation=False,
     norm_cfg=dict(type="BN", requires_grad=False), norm_eval=False``.
 
-    Source: the public DeepLab initialisation that AdaptSegNet, ADVENT, BDL and FDA
+    Source: the public DeepLab initialization that AdaptSegNet, ADVENT, BDL and FDA
     start from, whose stem pool has ``ceil_mode=True``.
 
     Examples:

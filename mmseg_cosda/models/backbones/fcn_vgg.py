@@ -51,7 +51,7 @@ class FCNVGG(BaseModule):
         base_channels: Channels of the first stage: 64. Narrower for tests.
         fc_channels: Channels of fc6 and fc7: 4096.
         dropout_ratio: Share of the channels that Dropout2d drops: 0.5.
-        init_cfg: The host's initialisation config; by default Kaiming, for
+        init_cfg: The host's initialization config; by default Kaiming, for
             training from scratch.
 
     Raises:

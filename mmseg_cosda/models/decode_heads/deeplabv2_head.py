@@ -40,7 +40,7 @@ class DeepLabV2Head(BaseDecodeHead):
             cross-entropy over valid pixels alone (``avg_non_ignore=True``; the
             host's own default divides by all pixels).
         ignore_index: The label that no class has.
-        init_cfg: The host's initialisation config; by default weights from
+        init_cfg: The host's initialization config; by default weights from
             N(0, 0.01) and biases of 0.
 
     Raises:

@@ -40,7 +40,7 @@ class FCN8sHead(BaseDecodeHead):
         loss_decode: The host's loss config, or several. By default the
             cross-entropy over valid pixels alone (``avg_non_ignore=True``).
         ignore_index: The label that no class has.
-        init_cfg: The host's initialisation config; by default the scores start at
+        init_cfg: The host's initialization config; by default the scores start at
             zero, as in Long et al.
 
     Raises:
@@ -131,7 +131,7 @@ def bilinear_upsampling(channels: int, kernel_size: int, stride: int) -> nn.Modu
     """Make a transposed convolution that interpolates and never learns.
 
     k(i, j) = (1 - |i - c| / f) (1 - |j - c| / f), f = ceil(kernel_size / 2), c the
-    kernel's centre, on each channel apart.
+    kernel's center, on each channel apart.
 
     Args:
         channels: Channels of input and output.
@@ -147,8 +147,8 @@ def bilinear_upsampling(channels: int, kernel_size: int, stride: int) -> nn.Modu
         [3.0, 9.0, 9.0, 3.0]
     """
     factor = (kernel_size + 1) // 2
-    centre = factor - 1 if kernel_size % 2 else factor - 0.5
-    line = 1 - (torch.arange(kernel_size) - centre).abs() / factor
+    center = factor - 1 if kernel_size % 2 else factor - 0.5
+    line = 1 - (torch.arange(kernel_size) - center).abs() / factor
     layer = nn.ConvTranspose2d(channels, channels, kernel_size, stride, bias=False)
     weight = torch.zeros(channels, channels, kernel_size, kernel_size)
     weight[range(channels), range(channels)] = torch.outer(line, line)

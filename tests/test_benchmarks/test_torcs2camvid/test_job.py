@@ -159,7 +159,7 @@ def test_ground_seen_edge_on_does_not_take_for_ever(
     assert labels.max() <= 10
 
 
-def test_labels_and_colours_lie_where_geometry_puts_them(
+def test_labels_and_colors_lie_where_geometry_puts_them(
     art: Art, drawn: StreetRaster
 ) -> None:
     """A wall 10 m ahead, 4 m wide and up to 1 m above the eye; the ground; the sky."""
@@ -180,23 +180,23 @@ def test_labels_and_colours_lie_where_geometry_puts_them(
         "white",
         Label.BUILDING,
         *((-2, 0, -10), (2, 0, -10), (2, 2.5, -10), (-2, 2.5, -10)),
-        colour=(1, 0, 0),
+        color=(1, 0, 0),
     )
-    colours, labels = drawn.draw(street, scene, view)
-    assert colours.shape == (720, 960, 3)
+    colors, labels = drawn.draw(street, scene, view)
+    assert colors.shape == (720, 960, 3)
     # 480 samples are 10 m at the wall.
     assert (labels[313:431, 385:575] == Label.BUILDING).all()
     assert (labels[:310] == Label.SKY).all()
     assert (labels[340:430, :380] != Label.BUILDING).all()
     assert (labels[440:] == Label.ROAD).all()
     assert (labels[313:431, 578:] != Label.BUILDING).all()
-    wall = colours[320:420, 400:560]
+    wall = colors[320:420, 400:560]
     assert wall[..., 0].min() > 50
     assert wall[..., 1:].max() == 0
     # In the wall's shadow the ground gets the sky's light alone.
-    lit = colours[700, 480].astype(float)
+    lit = colors[700, 480].astype(float)
     assert lit.min() > 150
-    expected = np.sqrt(view.ambient + view.sun_colour).clip(max=1) * 255
+    expected = np.sqrt(view.ambient + view.sun_color).clip(max=1) * 255
     np.testing.assert_allclose(lit, expected, atol=2)
 
 
@@ -210,15 +210,15 @@ def test_a_shadow_falls_away_from_the_sun(art: Art, drawn: StreetRaster) -> None
         fog=0.0,
         sun=np.array([0.8, 0.6, 0.0]),
         ambient=np.array([0.2, 0.2, 0.2]),
-        sun_colour=np.array([0.5, 0.5, 0.5]),
+        sun_color=np.array([0.5, 0.5, 0.5]),
     )
     street = Street(4.0, 2.0, np.array([0.0, 1.5, 0.0]), (0.0, 0.0))
     scene = Scene()
     ground = ((-99, 0, 5), (99, 0, 5), (99, 0, -300), (-99, 0, -300))
     scene.quad("white", Label.ROAD, *ground)
     scene.box("white", Label.CAR, (-0.5, 0.5), (0, 2), (-11, -9))
-    colours, labels = drawn.draw(street, scene, view)
-    ground_light = np.where(labels == Label.ROAD, colours[..., 0], 255)
+    colors, labels = drawn.draw(street, scene, view)
+    ground_light = np.where(labels == Label.ROAD, colors[..., 0], 255)
     # Beside the box, just above the row in which its front meets the ground.
     at = np.nonzero((labels == Label.CAR).any(1))[0][-1] - 3
     row = ground_light[at].astype(int)

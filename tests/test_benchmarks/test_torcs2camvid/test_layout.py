@@ -115,9 +115,9 @@ def test_the_lamps_of_a_van_tell_its_ends(seed: int) -> None:
     scene = Scene()
     add_van(scene, np.random.RandomState(seed), 0.0, 0.0, 0.0)
     corners = np.concatenate([scene.corners(f) for f in scene.groups])
-    x, colour = corners[:, 0], corners[:, 8:]
-    front = np.isclose(colour, (0.95, 0.93, 0.8)).all(1)
-    rear = np.isclose(colour, (0.6, 0.05, 0.05)).all(1)
+    x, color = corners[:, 0], corners[:, 8:]
+    front = np.isclose(color, (0.95, 0.93, 0.8)).all(1)
+    rear = np.isclose(color, (0.6, 0.05, 0.05)).all(1)
     assert front.sum() == rear.sum() == 12
     assert x[front].min() > 2
     assert x[rear].max() < -2

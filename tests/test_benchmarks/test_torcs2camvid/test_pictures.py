@@ -32,7 +32,7 @@ def test_noise_spans_its_range() -> None:
     assert (noise != materials.fractal_noise(64, 10, 20, 3, 2)).any()
 
 
-def test_materials_have_their_colours() -> None:
+def test_materials_have_their_colors() -> None:
     asphalt = np.array(materials.asphalt(0)).reshape(-1, 3).mean(0)
     assert 80 < asphalt[0] < 115
     assert asphalt[0] == pytest.approx(asphalt[1])
@@ -85,8 +85,8 @@ def test_a_paint_is_a_function_of_the_car_and_its_number() -> None:
     texture = Image.new("RGB", (4, 4), (200, 40, 40))
     one, again = repainted(texture, "p406", 0), repainted(texture, "p406", 0)
     assert one.tobytes() == again.tobytes()
-    colours = {repainted(texture, "p406", i).getpixel((0, 0)) for i in range(5)}
-    assert len(colours) == 5
+    colors = {repainted(texture, "p406", i).getpixel((0, 0)) for i in range(5)}
+    assert len(colors) == 5
     assert repainted(texture, "other", 0).tobytes() != one.tobytes()
 
 

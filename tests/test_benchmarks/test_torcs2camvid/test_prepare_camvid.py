@@ -12,7 +12,7 @@ from helpers.tools import load_tool
 from PIL import Image
 
 from benchmarks.torcs2camvid import camvid_files, camvid_prepare
-from benchmarks.torcs2camvid.camvid_files import GROUPS, SPLITS, VOID, colour_ids
+from benchmarks.torcs2camvid.camvid_files import GROUPS, SPLITS, VOID, color_ids
 from mmseg_cosda.datasets.label_maps import CAMVID_CLASSES, CAMVID_PALETTE
 from mmseg_cosda.errors import UserError
 
@@ -55,9 +55,9 @@ def make_segnet(root: Path) -> Path:
 
 
 def original_labels() -> np.ndarray:
-    """All 32 colours as stripes of 30 pixels, (720, 960, 3)."""
-    colours = [VOID] + [colour for group in GROUPS.values() for _, colour in group]
-    return np.array(colours, np.uint8)[None].repeat(30, 1).repeat(720, 0)
+    """All 32 colors as stripes of 30 pixels, (720, 960, 3)."""
+    colors = [VOID] + [color for group in GROUPS.values() for _, color in group]
+    return np.array(colors, np.uint8)[None].repeat(30, 1).repeat(720, 0)
 
 
 def make_original(root: Path) -> Path:
@@ -93,13 +93,13 @@ def test_the_splits_are_segnets() -> None:
     assert "0016E5_00901" in SPLITS["train"]
 
 
-def test_each_of_the_original_colours_has_its_class() -> None:
-    colours = [colour for group in GROUPS.values() for _, colour in group]
-    assert len(set(colours)) == len(colours) == 31
+def test_each_of_the_original_colors_has_its_class() -> None:
+    colors = [color for group in GROUPS.values() for _, color in group]
+    assert len(set(colors)) == len(colors) == 31
     assert tuple(GROUPS) == CAMVID_CLASSES
     palette = np.array(CAMVID_PALETTE, np.uint8)[None]
-    np.testing.assert_array_equal(colour_ids(palette, "a"), [range(11)])
-    named = {name: colour for group in GROUPS.values() for name, colour in group}
+    np.testing.assert_array_equal(color_ids(palette, "a"), [range(11)])
+    named = {name: color for group in GROUPS.values() for name, color in group}
     for name, class_name in (
         ("Truck_Bus", "car"),
         ("LaneMkgsNonDriv", "road"),
@@ -109,18 +109,18 @@ def test_each_of_the_original_colours_has_its_class() -> None:
         ("TrafficLight", "signsymbol"),
     ):
         pixel = np.array([[named[name]]], np.uint8)
-        assert CAMVID_CLASSES[colour_ids(pixel, "a")[0, 0]] == class_name
-    assert colour_ids(np.zeros((1, 1, 3), np.uint8), "a")[0, 0] == 255
+        assert CAMVID_CLASSES[color_ids(pixel, "a")[0, 0]] == class_name
+    assert color_ids(np.zeros((1, 1, 3), np.uint8), "a")[0, 0] == 255
 
 
 def test_stray_pixels_are_ignored_and_many_are_an_error() -> None:
     rgb = np.full((50, 50, 3), 128, np.uint8)
     rgb[0, :2] = 129
-    ids = colour_ids(rgb, "a")
+    ids = color_ids(rgb, "a")
     assert ids[0, :3].tolist() == [255, 255, 0]
     rgb[0, :3] = 129
     with pytest.raises(UserError, match=r"a: .*3 pixels, such as \[129, 129, 129\]"):
-        colour_ids(rgb, "a")
+        color_ids(rgb, "a")
 
 
 @pytest.mark.parametrize("at", ["", "CamVid"])

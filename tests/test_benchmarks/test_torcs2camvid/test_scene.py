@@ -40,7 +40,7 @@ def test_turning_sends_x_to_minus_z() -> None:
 def test_a_quad_is_cut_along_the_street_and_keeps_its_texture() -> None:
     scene = Scene()
     a, b, c, d = (0, 0, 0), (2, 0, 0), (2, 0, -18), (0, 0, -18)
-    scene.quad("t", Label.ROAD, a, b, c, d, tiles=(1, 9), colour=(0.5, 0.5, 0.5))
+    scene.quad("t", Label.ROAD, a, b, c, d, tiles=(1, 9), color=(0.5, 0.5, 0.5))
     corners = only(scene)
     assert len(corners) == 3 * 6  # three pieces of 6 m
     np.testing.assert_array_equal(corners[:, 3:6], [(0, 1, 0)] * 18)
@@ -139,10 +139,10 @@ def test_a_disc_of_three_corners_stands_on_its_side() -> None:
 
 
 def test_a_wheel_has_a_dark_tyre_and_a_rim() -> None:
-    points, normals, colours = wheel((1.0, 0.3, 0.5), 0.3, 0.2)
+    points, normals, colors = wheel((1.0, 0.3, 0.5), 0.3, 0.2)
     radius = np.hypot(points[:, 0] - 1, points[:, 1] - 0.3)
     assert radius.max() == pytest.approx(0.3)
-    rim = colours[:, 0] == 0.5
+    rim = colors[:, 0] == 0.5
     assert radius[rim].max() == pytest.approx(0.3 * 0.62)
     # The rim stands out from the tyre, or it would be hidden in it.
     assert np.abs(points[rim, 2] - 0.5).min() > 0.1

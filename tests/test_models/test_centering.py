@@ -18,7 +18,7 @@ from helpers.cosine_loops import (
 from helpers.cosine_toys import C, loss_module
 
 
-def test_centring_subtracts_the_running_mean_of_the_source() -> None:
+def test_centering_subtracts_the_running_mean_of_the_source() -> None:
     module, plain = loss_module(centering=True), loss_module()
     sources = [shifted(s, 2) for s in (1, 2, 3)]
     target = shifted(4, 2, grad=True)
@@ -27,7 +27,7 @@ def test_centring_subtracts_the_running_mean_of_the_source() -> None:
         module.on_source(source)
         plain.on_source(source)
         torch.testing.assert_close(module.state_dict()["means.last.mean"], mean)
-    logs, uncentred = module.on_target(target), plain.on_target(target)
+    logs, uncentered = module.on_target(target), plain.on_target(target)
     # Each batch entered under the mean that held it already.
     queue, counts = memory_of(sources, list(means))
     expected, chosen = by_loops(target, queue, counts, means[-1])
@@ -35,14 +35,14 @@ def test_centring_subtracts_the_running_mean_of_the_source() -> None:
     labels = target_labels(target).flatten()
     pairs = int(sum(counts[c] * (labels == c).sum() for c in range(C)))
     assert float(logs["selected"]) == pytest.approx(chosen / pairs)
-    # Uncentred, nearly everything is similar to everything.
-    assert float(uncentred["selected"]) > 0.9
+    # Uncentered, nearly everything is similar to everything.
+    assert float(uncentered["selected"]) > 0.9
     assert float(logs["selected"]) < 0.6
 
 
 @pytest.mark.parametrize("class_wise", [True, False])
 @pytest.mark.parametrize("k", [None, 2])
-def test_centring_and_top_k_without_a_queue(class_wise: bool, k: int | None) -> None:
+def test_centering_and_top_k_without_a_queue(class_wise: bool, k: int | None) -> None:
     module = loss_module(
         use_queue=False, class_wise=class_wise, centering=True, top_k=k
     )
@@ -77,7 +77,7 @@ def test_a_batch_that_is_not_finite_leaves_the_mean() -> None:
     torch.testing.assert_close(module.state_dict()["means.last.mean"], expected)
 
 
-def test_centred_features_of_half_precision_are_centred_in_float32() -> None:
+def test_centered_features_of_half_precision_are_centered_in_float32() -> None:
     module = loss_module(centering=True)
     half = shifted(1)
     half.features[MAP].data = half.features[MAP].half()
