@@ -176,7 +176,7 @@ def _import(name: str) -> ModuleType:
 
 
 def is_distribution_installed(name: str) -> bool:
-    """Tell whether pip knows a distribution of this name here."""
+    """Return whether pip knows a distribution of this name here."""
     try:
         metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -15,7 +15,7 @@ STD_TOLERANCE, KURTOSIS_TOLERANCE = 0.006, 0.05
 
 
 def is_untouched(weight: Tensor) -> bool:
-    """Tell whether a branch still holds the values it was initialized with.
+    """Return whether a branch still holds the values it was initialized with.
 
     The public code draws weights from N(0, 0.01). A branch that the forward pass
     skips gets no gradient, so neither steps nor weight decay ever change it.

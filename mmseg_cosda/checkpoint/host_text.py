@@ -123,7 +123,7 @@ def _reasons_of_entry(entry: Mapping[Any, Any]) -> Iterator[str]:
 
 
 def _is_registered(kind: str) -> bool:
-    """Tell whether a registry of the host finds a type without importing it."""
+    """Return whether a registry of the host finds a type without importing it."""
     scope, _, name = kind.rpartition(".")
     return any(
         name in registry.module_dict and scope in ("", registry.scope)

@@ -19,7 +19,7 @@ DATE = re.compile(r"(19|20)\d{6}$")
 
 
 def is_zip(file: Path | BinaryIO) -> bool:
-    """Tell whether a checkpoint is of torch's zip format, as torch itself decides.
+    """Return whether a checkpoint is of torch's zip format, as torch itself decides.
 
     Args:
         file: A path, or a file open for reading; its position is kept.

@@ -77,7 +77,7 @@ class DemoStreetsBackend(BaseStorageBackend):
         raise FileNotFoundError(f"{filepath}: {SCHEME}:// holds no text")
 
     def exists(self, filepath: str | os.PathLike[str]) -> bool:
-        """Tell whether a path names an image of the demo."""
+        """Return whether a path names an image of the demo."""
         return _street(str(filepath)) is not None
 
     isfile = exists

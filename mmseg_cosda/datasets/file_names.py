@@ -139,7 +139,7 @@ def end_of(name: str, suffixes: Sequence[str]) -> str:
 
 
 def is_companion(stem: str, others: Mapping[str, Any], images: bool = False) -> bool:
-    """Tell whether a file is a known second form of another's label.
+    """Return whether a file is a known second form of another's label.
 
     Cityscapes' scripts and those of DAFormer-type code leave ``_labelTrainIds``,
     ``_labelIds``, ``_color``, ``_instanceIds`` beside a label.

@@ -80,7 +80,7 @@ class FolderSegDataset(BaseSegDataset):
         same_size: Whether an image and its label have the same size in pixels;
             False for translated images beside the original labels. Read by
             ``tools/check_dataset.py``.
-        ignore_index: The label of pixels that no class owns.
+        ignore_index: The label of ignored pixels.
         id_map: Which id or color of the label files is which class, see
             :func:`~mmseg_cosda.datasets.id_maps.parse_id_map`: ``{10: 0, 20: 1}``,
             ``{"11-20": 2}``, ``{(128, 64, 128): 0}``, ``"palette"``, or a file. Ids

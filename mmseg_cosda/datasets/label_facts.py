@@ -47,7 +47,7 @@ class LabelFacts:
         Args:
             metainfo: The dataset's, with the classes that are trained.
             own_metainfo: The class's own, before a choice of classes.
-            ignore_index: The label of pixels that no class owns.
+            ignore_index: The label of ignored pixels.
             same_size: Whether an image and its label have the same size.
 
         Returns:

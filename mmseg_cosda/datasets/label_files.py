@@ -111,7 +111,7 @@ def check_label_ids(
     Args:
         labels: Labels of any integer type and shape.
         num_classes: Labels are 0 to ``num_classes - 1``.
-        ignore_index: The label, or labels, of pixels that no class owns.
+        ignore_index: The label, or labels, of ignored pixels.
         path: The label file's name, for the error.
 
     Raises:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 IGNORE_INDEX = 255
-"""The label of pixels that no class owns."""
+"""The label of ignored pixels."""
 
 UNDOCUMENTED = 254
 """Marks, in a lookup table, raw ids that a dataset doesn't document."""

@@ -103,7 +103,7 @@ def _ground_truth(key: str, parts: list[Any]) -> tuple[str, ...]:
 
 
 def _of_a_benchmark(dataset: Any) -> bool:
-    """Tell whether the classes are its dataset class's, not the config's."""
+    """Return whether the classes are its dataset class's, not the config's."""
     dataset = getattr(dataset, "dataset", dataset)
     fixed = getattr(type(dataset), "METAINFO", {}).get("classes") or ()
     classes = (getattr(dataset, "metainfo", None) or {}).get("classes") or ()

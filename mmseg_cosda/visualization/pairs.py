@@ -84,9 +84,8 @@ def draw_samples(samples: Sequence[Mapping[str, Any]], legend: Legend) -> Figure
     axes = upper.subplots(len(samples), columns, squeeze=False)
     for line, row in zip(axes, pictures, strict=True):
         for i, (image, labels, name) in enumerate(row):
-            blank = np.full_like(
-                image, np.iinfo(np.uint8).max
-            )  # as large, so that a row stays even
+            # As large as the image, so that a row stays even.
+            blank = np.full_like(image, WHITE)
             _show(line[2 * i], image, name)
             if labels is None:
                 _show(line[2 * i + 1], blank, "no labels")

@@ -23,7 +23,7 @@ class CheckLabels(BaseTransform):
 
     Args:
         num_classes: Number of classes; labels are 0 to ``num_classes - 1``.
-        ignore_index: The label of pixels that no class owns.
+        ignore_index: The label of ignored pixels.
 
     Raises:
         ValueError: At use, with the file, its ids and the classes.

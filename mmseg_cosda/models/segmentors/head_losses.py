@@ -75,7 +75,7 @@ def image_losses(head: Any, logits: Tensor, sample: Any) -> Losses:
 
 
 def _is_largest(logits: Tensor, label: Tensor) -> Tensor:
-    """Tell where a label's logit is the largest, (1, H, W); argmax takes 10 x as long.
+    """Return where a label's logit is the largest, (1, H, W); argmax takes 10 x as long.
 
     Labels that no class has may come out either way.
     """
@@ -95,7 +95,7 @@ def _pixel_weights(weights: Sequence[float], logits: Tensor, label: Tensor) -> T
 
 
 def is_plain(head: Any) -> bool:
-    """Tell whether a head's loss is a mean cross-entropy of the valid pixels."""
+    """Return whether a head's loss is a mean cross-entropy of the valid pixels."""
     return (
         type(head).loss_by_feat is BaseDecodeHead.loss_by_feat
         and head.sampler is None
