@@ -75,7 +75,9 @@ def image_losses(head: Any, logits: Tensor, sample: Any) -> Losses:
 
 
 def _is_largest(logits: Tensor, label: Tensor) -> Tensor:
-    """Return where a label's logit is the largest, (1, H, W); argmax takes 10 x as long.
+    """Return where a label's logit is the largest, (1, H, W).
+
+    ``argmax`` takes 10 times as long.
 
     Labels that no class has may come out either way.
     """
