@@ -8,7 +8,9 @@ from mmseg_cosda.models.data_preprocessor import UDADataPreprocessor
 from mmseg_cosda.models.decode_heads import DeepLabV2Head, FCN8sHead
 from mmseg_cosda.models.discriminators import FCDiscriminator
 from mmseg_cosda.models.phases import SourcePhase, TargetPhase
+from mmseg_cosda.models.reference import FrozenReference
 from mmseg_cosda.models.segmentors import UDAEncoderDecoder
+from mmseg_cosda.models.teacher import EMATeacher
 
 __all__ = [
     "FCNVGG",
@@ -16,8 +18,10 @@ __all__ = [
     "ClassWiseCosineLoss",
     "DeepLabResNet",
     "DeepLabV2Head",
+    "EMATeacher",
     "FCDiscriminator",
     "FCN8sHead",
+    "FrozenReference",
     "SourcePhase",
     "TargetPhase",
     "UDADataPreprocessor",
