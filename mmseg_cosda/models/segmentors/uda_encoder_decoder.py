@@ -390,7 +390,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         unexpected_keys: list[str],
         error_msgs: list[str],
     ) -> None:
-        """Load what is this module's own; a teacher that isn't needed is passed over."""
+        """Load what is this module's own; pass over a teacher that isn't needed."""
         super()._load_from_state_dict(
             state_dict,
             prefix,
