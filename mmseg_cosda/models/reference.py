@@ -84,6 +84,7 @@ class FrozenReference(nn.Module):
     def _apply(
         self, fn: Callable[[Tensor], Tensor], recurse: bool = True
     ) -> FrozenReference:
-        for net in self._net:
-            net._apply(fn, recurse)
-        return super()._apply(fn, recurse)
+        apply_to: Any = nn.Module._apply
+        for module in (*self._net, self):
+            apply_to(module, fn, recurse)
+        return self
