@@ -7,17 +7,24 @@ from mmseg_cosda.models.backbones import FCNVGG, DeepLabResNet
 from mmseg_cosda.models.data_preprocessor import UDADataPreprocessor
 from mmseg_cosda.models.decode_heads import DeepLabV2Head, FCN8sHead
 from mmseg_cosda.models.discriminators import FCDiscriminator
-from mmseg_cosda.models.phases import SourcePhase, TargetPhase
+from mmseg_cosda.models.phases import (
+    ClassMixPhase,
+    MaskedPhase,
+    SourcePhase,
+    TargetPhase,
+)
 from mmseg_cosda.models.segmentors import UDAEncoderDecoder
 
 __all__ = [
     "FCNVGG",
     "AdversarialLoss",
+    "ClassMixPhase",
     "ClassWiseCosineLoss",
     "DeepLabResNet",
     "DeepLabV2Head",
     "FCDiscriminator",
     "FCN8sHead",
+    "MaskedPhase",
     "SourcePhase",
     "TargetPhase",
     "UDADataPreprocessor",
