@@ -216,7 +216,7 @@ def preprocessor_of(segmentor: Any) -> UDADataPreprocessor:
     found = segmentor.data_preprocessor
     if not isinstance(found, UDADataPreprocessor):
         raise ValueError(
-            f"model.data_preprocessor is a {type(found).__name__}: mixing and color "
+            f"model.data_preprocessor is of type {type(found).__name__}: mixing and color "
             "jitter need the domains' normalization; use UDADataPreprocessor"
         )
     return found
