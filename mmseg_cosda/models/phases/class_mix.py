@@ -91,9 +91,7 @@ class ClassMixPhase(StrongPhase):
         )
         labels = torch.where(mask, truth, teacher.labels)
         weight = teacher.weight.masked_fill(mask, 1.0)
-        return self.train_on(
-            segmentor, "mixed", step, images, labels, weight, shown, own
-        )
+        return self.train_on(segmentor, "mixed", step, images, labels, weight, shown)
 
     def _mask(self, segmentor: Any, step: Step, truth: Tensor) -> Tensor:
         """Return where source pixels are pasted, (B, H, W) bool."""

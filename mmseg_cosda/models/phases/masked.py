@@ -9,7 +9,6 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from mmseg_cosda.models.augment import Draw, block_mask, draw_blocks, image_draws
-from mmseg_cosda.models.padding import unpadded_pixels
 from mmseg_cosda.models.phases.base import Losses, Step
 from mmseg_cosda.models.phases.strong import StrongPhase
 from mmseg_cosda.option_checks import (
@@ -77,21 +76,13 @@ class MaskedPhase(StrongPhase):
         """
         images = step.images["target"]
         teacher = step.target_labels()
-        own = unpadded_pixels(step.samples["target"], images)
         if self.color:
             images = self.strong_colors(
                 segmentor, images, step, Draw.MASKED_WHETHER, Draw.MASKED_COLOR
             )
         images = images * self._mask(step, images)
         return self.train_on(
-            segmentor,
-            "masked",
-            step,
-            images,
-            teacher.labels,
-            teacher.weight,
-            None,
-            own,
+            segmentor, "masked", step, images, teacher.labels, teacher.weight
         )
 
     def _mask(self, step: Step, images: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from mmseg_cosda.models.augment import (
 )
 from mmseg_cosda.models.data_preprocessor import UDADataPreprocessor
 from mmseg_cosda.models.functional import resize_labels
+from mmseg_cosda.models.padding import unpadded_pixels
 from mmseg_cosda.models.phases.base import Losses, Phase, Step, with_prefix
 from mmseg_cosda.option_checks import (
     require_choices,
@@ -117,12 +118,7 @@ class StrongPhase(Phase):
             shifted = torch.stack([*map(shift_color, plain, shifts)])
             images = (shifted * WHITE - mean) / std
         if blurred:
-            images = torch.stack(
-                [
-                    blur(image, sigma)
-                    for image, sigma in zip(images, sigmas, strict=True)
-                ]
-            )
+            images = torch.stack([*map(blur, images, sigmas)])
         return images
 
     def train_on(
@@ -133,8 +129,7 @@ class StrongPhase(Phase):
         images: Tensor,
         labels: Tensor,
         weight: Tensor,
-        pixels: Tensor | None,
-        padding: Tensor | None,
+        pixels: Tensor | None = None,
     ) -> Losses:
         """Train the student, and show the alignments what it saw of the target.
 
@@ -145,19 +140,19 @@ class StrongPhase(Phase):
             images: What the student sees, (B, 3, H, W).
             labels: What it learns of them, (B, H, W).
             weight: How much each pixel counts, (B, H, W).
-            pixels: Which pixels show the target, (B, H, W) bool; None for all.
-            padding: Which pixels of the plain target images are their own, (B, H, W)
-                bool; None for all.
+            pixels: Which pixels show the target, (B, H, W) bool; None for all but
+                padding.
 
         Returns:
             The losses; ``<name>.confident``, on which share of the target's pixels
             the teacher is confident; ``<name>.agreement``, on which share of those
             that the student saw the two choose the same class.
         """
+        samples = step.samples["target"]
         domain, losses = segmentor.run(
             name,
             images,
-            step.samples["target"],
+            samples,
             step,
             labels=labels,
             weight=weight,
@@ -177,7 +172,8 @@ class StrongPhase(Phase):
             for alignment_name, alignment in segmentor.alignments.items():
                 found = alignment.on_target(seen)
                 logs.update(with_prefix(alignment_name, found))
-        logs[f"{name}.confident"] = _share(teacher.confident, padding)
+        own = unpadded_pixels(samples, images)
+        logs[f"{name}.confident"] = _share(teacher.confident, own)
         logs[f"{name}.agreement"] = _agreement(domain, teacher.labels)
         return logs
 
@@ -216,8 +212,8 @@ def preprocessor_of(segmentor: Any) -> UDADataPreprocessor:
     found = segmentor.data_preprocessor
     if not isinstance(found, UDADataPreprocessor):
         raise ValueError(
-            f"model.data_preprocessor is of type {type(found).__name__}: mixing and color "
-            "jitter need the domains' normalization; use UDADataPreprocessor"
+            f"model.data_preprocessor is of type {type(found).__name__}: mixing and "
+            "color jitter need the domains' normalization; use UDADataPreprocessor"
         )
     return found
 
