@@ -13,7 +13,9 @@ from mmseg_cosda.models.phases import (
     SourcePhase,
     TargetPhase,
 )
+from mmseg_cosda.models.reference import FrozenReference
 from mmseg_cosda.models.segmentors import UDAEncoderDecoder
+from mmseg_cosda.models.teacher import EMATeacher
 
 __all__ = [
     "FCNVGG",
@@ -22,8 +24,10 @@ __all__ = [
     "ClassWiseCosineLoss",
     "DeepLabResNet",
     "DeepLabV2Head",
+    "EMATeacher",
     "FCDiscriminator",
     "FCN8sHead",
+    "FrozenReference",
     "MaskedPhase",
     "SourcePhase",
     "TargetPhase",
