@@ -7,7 +7,12 @@ from mmseg_cosda.models.backbones import FCNVGG, DeepLabResNet
 from mmseg_cosda.models.data_preprocessor import UDADataPreprocessor
 from mmseg_cosda.models.decode_heads import DeepLabV2Head, FCN8sHead
 from mmseg_cosda.models.discriminators import FCDiscriminator
-from mmseg_cosda.models.phases import SourcePhase, TargetPhase
+from mmseg_cosda.models.phases import (
+    ClassMixPhase,
+    MaskedPhase,
+    SourcePhase,
+    TargetPhase,
+)
 from mmseg_cosda.models.reference import FrozenReference
 from mmseg_cosda.models.segmentors import UDAEncoderDecoder
 from mmseg_cosda.models.teacher import EMATeacher
@@ -15,6 +20,7 @@ from mmseg_cosda.models.teacher import EMATeacher
 __all__ = [
     "FCNVGG",
     "AdversarialLoss",
+    "ClassMixPhase",
     "ClassWiseCosineLoss",
     "DeepLabResNet",
     "DeepLabV2Head",
@@ -22,6 +28,7 @@ __all__ = [
     "FCDiscriminator",
     "FCN8sHead",
     "FrozenReference",
+    "MaskedPhase",
     "SourcePhase",
     "TargetPhase",
     "UDADataPreprocessor",
