@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,33 +13,13 @@ from torch import Tensor
 
 from helpers.toys import CLASSES, preprocessor, sample
 from mmseg_cosda.models.alignments.base import BaseAlignment, DomainBatch
+from mmseg_cosda.models.phases import Step
+from mmseg_cosda.models.teacher import TeacherLabels
 
-__all__ = ["CLASSES", "IGNORE", "Net", "TaughtStep", "made_step", "padded", "whole"]
+__all__ = ["CLASSES", "IGNORE", "Net", "made_step", "of_process", "padded"]
 
 IGNORE = 255
 SIZE = (16, 32)
-
-
-class Teaching(SimpleNamespace):
-    """What the teacher says of a step's target images."""
-
-    labels: Tensor
-    weight: Tensor
-    confident: Tensor
-
-
-@dataclass(frozen=True)
-class TaughtStep:
-    """A ``Step`` whose teacher has spoken."""
-
-    images: Mapping[str, Tensor]
-    samples: Mapping[str, list[Any]]
-    teaching: Teaching
-    seed: int | None = 0
-    first_image: int = 0
-
-    def target_labels(self) -> Teaching:
-        return self.teaching
 
 
 class Seeing(BaseAlignment):
@@ -108,7 +88,7 @@ class Net:
         }
 
 
-def made_step(seed: int = 0, images: int = 1, device: str = "cpu") -> TaughtStep:
+def made_step(seed: int = 0, images: int = 1, device: str = "cpu") -> Step:
     """A step of random images in [-1, 1]; labels in blocks, of which some ignored."""
     generator = torch.Generator().manual_seed(100 + seed)
 
@@ -116,47 +96,54 @@ def made_step(seed: int = 0, images: int = 1, device: str = "cpu") -> TaughtStep
         small = torch.randint(high, (images, 4, 8), generator=generator)
         return small.repeat_interleave(4, 1).repeat_interleave(4, 2)
 
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(images, *shape, generator=generator)
+
     truth = maps(CLASSES + 1)
     truth = truth.masked_fill(truth == CLASSES, IGNORE).to(device)
     pictures = {
-        name: (2 * torch.rand(images, 3, *SIZE, generator=generator) - 1).to(device)
-        for name in ("source", "target")
+        name: (2 * uniform(3, *SIZE) - 1).to(device) for name in ("source", "target")
     }
-    teaching = Teaching(
-        labels=maps(CLASSES).to(device),
-        weight=torch.rand(images, *SIZE, generator=generator).to(device),
-        confident=(torch.rand(images, *SIZE, generator=generator) > 0.3).to(device),
-    )
     samples = {
         "source": [sample(each) for each in truth],
         "target": [sample(None) for _ in range(images)],
     }
-    return TaughtStep(pictures, samples, teaching, seed)
+    taught = TeacherLabels(
+        labels=maps(CLASSES).to(device),
+        confidence=uniform(*SIZE).to(device),
+        weight=uniform(*SIZE).to(device),
+        confident=(uniform(*SIZE) > 0.3).to(device),
+    )
+    step = Step(pictures, samples, seed)
+    return with_teacher(step, taught)
 
 
-def whole(step: TaughtStep, image: int | None = None, **changes: Any) -> TaughtStep:
-    """The step, or the part of it that the process of one image has."""
-    if image is None:
-        return replace(step, **changes)
+def with_teacher(step: Step, taught: TeacherLabels) -> Step:
+    """The step, whose teacher says this."""
+    return replace(step, ask_teacher=lambda images, samples: taught)
+
+
+def of_process(step: Step, image: int) -> Step:
+    """The part of the step that the process of one image has."""
     part = slice(image, image + 1)
-    taught = {name: value[part] for name, value in vars(step.teaching).items()}
-    return replace(
+    alone = replace(
         step,
         images={name: value[part] for name, value in step.images.items()},
         samples={name: value[part] for name, value in step.samples.items()},
-        teaching=Teaching(**taught),
         first_image=image,
-        **changes,
     )
+    taught = [value[part] for value in step.target_labels()]
+    return with_teacher(alone, TeacherLabels(*taught))
 
 
-def padded(step: TaughtStep, name: str, right: int = 0, bottom: int = 0) -> TaughtStep:
+def padded(step: Step, name: str, right: int = 0, bottom: int = 0) -> Step:
     """The step, of which the images of a domain end in padding."""
     for each in step.samples[name]:
         each.set_metainfo({"padding_size": [0, right, 0, bottom]})
-    if name == "target":
-        outside = torch.zeros(SIZE, dtype=torch.bool)
-        outside[SIZE[0] - bottom :], outside[:, SIZE[1] - right :] = True, True
-        outside = outside.to(step.teaching.confident.device)
-        step.teaching.confident = step.teaching.confident & ~outside
-    return step
+    if name == "source":
+        return step
+    taught = step.target_labels()
+    inside = torch.ones(SIZE, dtype=torch.bool)
+    inside[SIZE[0] - bottom :], inside[:, SIZE[1] - right :] = False, False
+    confident = taught.confident & inside.to(taught.confident.device)
+    return with_teacher(step, taught._replace(confident=confident))

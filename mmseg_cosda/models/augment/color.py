@@ -81,8 +81,9 @@ def shift_color(image: Tensor, shift: ColorShift) -> Tensor:
             "takes (3, H, W); set jitter_probability=0 of the phases"
         )
     image = image.clamp(0, 1)
+    factors = shift[:4]
     for index in shift.order:
-        image = _OPERATIONS[index](image, shift[index])
+        image = _OPERATIONS[index](image, factors[index])
     return image
 
 

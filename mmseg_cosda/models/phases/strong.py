@@ -111,7 +111,8 @@ class StrongPhase(Phase):
         blurred = iteration.random() < self.blur_probability
         rngs = image_draws(step.seed, how, step.first_image, len(images))
         shifts = [draw_color_shift(self.jitter_strength, rng) for rng in rngs]
-        sigmas = [rng.uniform(*self.sigma) for rng in rngs]
+        low, high = self.sigma
+        sigmas = [rng.uniform(low, high) for rng in rngs]
         if jittered:
             mean, std = _mean_and_std(segmentor, images)
             plain = (images * std + mean) / WHITE

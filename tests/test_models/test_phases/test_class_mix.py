@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,24 +12,22 @@ from helpers.strong_toys import (
     CLASSES,
     IGNORE,
     Net,
-    TaughtStep,
     made_step,
     padded,
-    whole,
 )
 from torch import Tensor
 
 from mmseg_cosda.models.augment import Draw, draw_class_keys, image_draws
-from mmseg_cosda.models.phases import ClassMixPhase
+from mmseg_cosda.models.phases import ClassMixPhase, Step
 
 PLAIN: dict[str, Any] = dict(jitter_probability=0, blur_probability=0)
 
 
-def truth_of(step: TaughtStep) -> Tensor:
+def truth_of(step: Step) -> Tensor:
     return torch.cat([each.gt_sem_seg.data for each in step.samples["source"]])
 
 
-def mask_of(step: TaughtStep, own: Tensor | None = None, batch: bool = False) -> Tensor:
+def mask_of(step: Step, own: Tensor | None = None, batch: bool = False) -> Tensor:
     assert step.seed is not None
     truth = truth_of(step)
     rngs = image_draws(step.seed, Draw.MIXED_CLASSES, step.first_image, len(truth))
@@ -51,8 +50,8 @@ def test_source_pixels_labels_and_weights_over_the_targets(
                 domain = "source" if mask[at] else "target"
                 pixel = net.seen["images"][image, :, i, j]
                 assert pixel.equal(step.images[domain][image, :, i, j])
-                label = truth[at] if mask[at] else step.teaching.labels[at]
-                weight = 1.0 if mask[at] else step.teaching.weight[at]
+                label = truth[at] if mask[at] else step.target_labels().labels[at]
+                weight = 1.0 if mask[at] else step.target_labels().weight[at]
                 assert net.seen["labels"][at] == label
                 assert net.seen["weight"][at] == weight
                 assert net.seen["pixels"][at] == (not mask[at])
@@ -67,7 +66,7 @@ def test_what_is_ignored_is_pasted_too() -> None:
     found = set()
     for seed in range(20):
         net = Net()
-        ClassMixPhase(**PLAIN).losses(net, whole(step, seed=seed))
+        ClassMixPhase(**PLAIN).losses(net, replace(step, seed=seed))
         found.add(bool((net.seen["labels"] == IGNORE).any()))
     assert found == {True, False}
 
@@ -75,7 +74,9 @@ def test_what_is_ignored_is_pasted_too() -> None:
 def test_labels_are_of_the_mixed_image_before_its_colors() -> None:
     step = made_step(2)
     nets = Net(), Net()
-    options = dict(jitter_probability=1, blur_probability=1, sigma=(1, 2))
+    options: dict[str, Any] = dict(
+        jitter_probability=1, blur_probability=1, sigma=(1, 2)
+    )
     for net, each in zip(nets, (PLAIN, options), strict=True):
         ClassMixPhase(**each).losses(net, step)
     for name in ("labels", "weight", "pixels"):
@@ -89,12 +90,12 @@ def test_labels_are_of_the_mixed_image_before_its_colors() -> None:
 def test_the_steps_own_tensors_stay() -> None:
     step = made_step(1, images=2)
     before = {name: each.clone() for name, each in step.images.items()}
-    taught = {name: each.clone() for name, each in vars(step.teaching).items()}
+    taught = [each.clone() for each in step.target_labels()]
     truth = truth_of(step).clone()
     ClassMixPhase(jitter_probability=1, align=True).losses(Net(), step)
     assert all(step.images[name].equal(each) for name, each in before.items())
-    now = vars(step.teaching)
-    assert all(now[name].equal(each) for name, each in taught.items())
+    now = zip(step.target_labels(), taught, strict=True)
+    assert all(each.equal(then) for each, then in now)
     assert truth_of(step).equal(truth)
 
 
@@ -106,7 +107,7 @@ def test_padding_of_the_source_is_not_pasted() -> None:
     own[:, :, :12] = True
     seen = []
     for seed in range(12):
-        net, again = Net(), whole(step, seed=seed)
+        net, again = Net(), replace(step, seed=seed)
         ClassMixPhase(**PLAIN).losses(net, again)
         mask = mask_of(again, own)
         assert (~net.seen["pixels"]).equal(mask)
@@ -131,7 +132,7 @@ def test_domains_of_different_sizes_are_refused() -> None:
     images = {**step.images, "source": torch.zeros(1, 3, 20, 32)}
     message = r"source images have 20 x 32 pixels, target images 16 x 32.*same crop"
     with pytest.raises(ValueError, match=message):
-        ClassMixPhase().losses(Net(), whole(step, images=images))
+        ClassMixPhase().losses(Net(), replace(step, images=images))
 
 
 def test_domains_of_different_normalization_are_refused() -> None:
@@ -149,7 +150,7 @@ def test_a_source_without_labels_is_refused() -> None:
     step = made_step()
     samples = {**step.samples, "source": step.samples["target"]}
     with pytest.raises(ValueError, match="a source image has no labels"):
-        ClassMixPhase().losses(Net(), whole(step, samples=samples))
+        ClassMixPhase().losses(Net(), replace(step, samples=samples))
 
 
 def test_classes_is_one_of_two_words() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from helpers.augment_references import blocks_blown_up
-from helpers.strong_toys import Net, made_step, whole
+from helpers.strong_toys import Net, made_step
 
 from mmseg_cosda.models.augment import Draw, draw_blocks, image_draws
 from mmseg_cosda.models.phases import ClassMixPhase, MaskedPhase
@@ -28,8 +29,8 @@ def test_blocks_of_the_normalized_image_are_zero() -> None:
 def test_labels_and_weights_are_the_teachers_hidden_or_not() -> None:
     step, net = made_step(1, images=2), Net()
     MaskedPhase(block=4).losses(net, step)
-    assert net.seen["labels"].equal(step.teaching.labels)
-    assert net.seen["weight"].equal(step.teaching.weight)
+    assert net.seen["labels"].equal(step.target_labels().labels)
+    assert net.seen["weight"].equal(step.target_labels().weight)
     assert net.seen["pixels"] is None
     assert net.seen["samples"] is step.samples["target"]
 
@@ -68,7 +69,7 @@ def test_without_color_the_probabilities_say_nothing() -> None:
 def test_the_source_is_not_asked_for() -> None:
     """Its size and normalization may be others, its labels may miss."""
     step = made_step(1)
-    alone = whole(
+    alone = replace(
         step,
         images={"target": step.images["target"]},
         samples={"target": step.samples["target"]},
@@ -83,7 +84,7 @@ def test_an_image_smaller_than_a_block_is_one_block() -> None:
     hidden = 0
     for seed in range(60):
         net = Net()
-        MaskedPhase(block=100, color=False).losses(net, whole(step, seed=seed))
+        MaskedPhase(block=100, color=False).losses(net, replace(step, seed=seed))
         hidden += not net.seen["images"].any()
         assert net.seen["images"].equal(step.images["target"]) or not torch.any(
             net.seen["images"]

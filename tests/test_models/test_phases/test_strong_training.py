@@ -133,11 +133,12 @@ def test_the_cosine_loss_compares_what_the_student_saw(
     seen = recorded(model, monkeypatch)
     shown: list[Any] = []
     on_target = model.alignments["cosine"].on_target
-    monkeypatch.setattr(
-        model.alignments["cosine"],
-        "on_target",
-        lambda domain: (shown.append(domain), on_target(domain))[1],
-    )
+
+    def watch(domain: DomainBatch) -> dict[str, Tensor]:
+        shown.append(domain)
+        return dict(on_target(domain))
+
+    monkeypatch.setattr(model.alignments["cosine"], "on_target", watch)
     data = taken(model)
     losses = model.loss(**data)
     assert losses["cosine.loss"] > 0
