@@ -235,7 +235,7 @@ def test_two_processes_have_the_gradient_of_one(tmp_path: Path) -> None:
 
 
 def test_the_default_are_cityscapes_things() -> None:
-    assert THINGS == (6, 7, *range(11, 19))
+    assert (6, 7, *range(11, 19)) == THINGS
     assert build(num_classes=19, classes=THINGS).loss_weight == 0.5
     assert FeatureDistanceLoss(num_classes=19).loss_weight == 0.005
 
