@@ -12,7 +12,9 @@ from mmseg_cosda.models.data_preprocessor import UDADataPreprocessor
 from mmseg_cosda.models.decode_heads import DAFormerHead, DeepLabV2Head, FCN8sHead
 from mmseg_cosda.models.discriminators import FCDiscriminator
 from mmseg_cosda.models.phases import SourcePhase, TargetPhase
+from mmseg_cosda.models.reference import FrozenReference
 from mmseg_cosda.models.segmentors import UDAEncoderDecoder
+from mmseg_cosda.models.teacher import EMATeacher
 
 __all__ = [
     "FCNVGG",
@@ -21,9 +23,11 @@ __all__ = [
     "DAFormerHead",
     "DeepLabResNet",
     "DeepLabV2Head",
+    "EMATeacher",
     "FCDiscriminator",
     "FCN8sHead",
     "FeatureDistanceLoss",
+    "FrozenReference",
     "SourcePhase",
     "TargetPhase",
     "UDADataPreprocessor",

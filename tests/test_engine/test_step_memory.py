@@ -62,6 +62,8 @@ def test_a_step_fits_where_a_single_domain_step_fits(target_labels: bool) -> Non
 def test_two_graphs_at_once_break_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
 
     class AllAtOnce(Phase):
+        align = True
+
         def losses(self, segmentor: Any, step: Step) -> Losses:
             losses: Losses = {}
             for phase in build_phases({}).values():

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,6 @@ LABEL_SIZES = [(12, 20), (13, 22), (16, 7)]
 MAP = (3, 5)
 
 
-@dataclass(frozen=True)
-class SourceBatch(DomainBatch):
-    """A source batch with the frozen network's maps."""
-
-    reference: Mapping[str, Tensor] = field(default_factory=dict)
-
-
 def build(**options: Any) -> FeatureDistanceLoss:
     settings = dict(num_classes=C, classes=[1, 2], loss_weight=0.5, min_share=0.6)
     return FeatureDistanceLoss(**{**settings, **options})
@@ -47,14 +39,14 @@ def labels_of(size: tuple[int, int], seed: int = 0, images: int = 2) -> Tensor:
     return torch.where(noise | (blobs < 0), IGNORE, blobs)
 
 
-def batch(labels: Tensor, seed: int = 1, grad: bool = False) -> SourceBatch:
+def batch(labels: Tensor, seed: int = 1, grad: bool = False) -> DomainBatch:
     generator = torch.Generator().manual_seed(seed)
     shape = (len(labels), 3, *MAP)
     ours, theirs = (
         torch.randn(shape, generator=generator, dtype=torch.float64) for _ in "ab"
     )
     size = (labels.shape[-2], labels.shape[-1])
-    return SourceBatch(
+    return DomainBatch(
         {KEY: ours.requires_grad_(grad)},
         torch.zeros(len(labels), C, 2, 2),
         labels,
@@ -77,7 +69,7 @@ def class_of_cell(label: Tensor, i: int, j: int, min_share: float) -> int | None
     return most if found.count(most) / len(found) >= min_share else None
 
 
-def loop(domain: SourceBatch, classes: tuple[int, ...], min_share: float) -> Tensor:
+def loop(domain: DomainBatch, classes: tuple[int, ...], min_share: float) -> Tensor:
     """The mean distance over the chosen cells, cell by cell."""
     assert domain.labels is not None
     distances = []

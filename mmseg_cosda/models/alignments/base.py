@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mmengine.model import BaseModule
@@ -26,8 +26,10 @@ class DomainBatch:
             that resuming is exact.
         first_image: Index of the first image among those of all processes.
         pixels: Which pixels are an image's own, (B, H, W) bool, where a batch of
-            different sizes was padded; the others are nobody's and count nowhere.
-            None, the default, if all are.
+            different sizes was padded or pixels of another image were pasted; the
+            others are nobody's and count nowhere. None, the default, if all are.
+        reference: Feature maps of the frozen reference on the same images, by tap
+            path, without graph, where an alignment asks for any; source images alone.
     """
 
     features: Mapping[str, Tensor]
@@ -39,6 +41,7 @@ class DomainBatch:
     step_seed: int = 0
     first_image: int = 0
     pixels: Tensor | None = None
+    reference: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class BaseAlignment(BaseModule):
@@ -66,6 +69,9 @@ class BaseAlignment(BaseModule):
 
     feature_paths: tuple[str, ...] = ()
     """Tap paths of the feature maps that the segmentor records for it."""
+
+    reference_paths: tuple[str, ...] = ()
+    """Tap paths of the frozen reference's maps that it compares the source's with."""
 
     def __init__(self, init_cfg: Mapping[str, Any] | None = None) -> None:
         super().__init__(dict(init_cfg) if init_cfg else None)

@@ -7,6 +7,7 @@ from typing import Any
 from mmseg.registry import MODELS
 
 from mmseg_cosda.models.phases.base import Losses, Phase, Step, with_prefix
+from mmseg_cosda.option_checks import require_choices
 
 
 @MODELS.register_module()
@@ -17,7 +18,16 @@ class SourcePhase(Phase):
 
     The heads' losses against ground truth are ``source.<head>.*``; then each
     alignment's ``on_source``.
+
+    Args:
+        divisor: What the sum over pixels is divided by: "valid", the pixels with a
+            label; "all"; or None, the default, for what ``avg_non_ignore`` of the
+            head's loss says.
     """
+
+    def __init__(self, divisor: str | None = None) -> None:
+        require_choices("SourcePhase", None, "valid", "all", divisor=divisor)
+        self.divisor = divisor
 
     def losses(self, segmentor: Any, step: Step) -> Losses:
         """Forward the source images.
@@ -32,8 +42,16 @@ class SourcePhase(Phase):
         Raises:
             ValueError: If the source has no labels.
         """
+        images = step.images["source"]
+        # Before the student's graph is there: what it needs is freed by then.
+        reference = segmentor.reference_maps(images)
         domain, losses = segmentor.run(
-            "source", step.images["source"], step.samples["source"], step
+            "source",
+            images,
+            step.samples["source"],
+            step,
+            divisor=self.divisor,
+            reference=reference,
         )
         if domain.labels is None:
             raise ValueError(

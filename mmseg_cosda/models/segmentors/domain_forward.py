@@ -45,6 +45,14 @@ def alignment_paths(model: Any) -> list[str]:
     return [path for each in model.alignments.values() for path in each.feature_paths]
 
 
+def reference_paths(model: Any) -> list[str]:
+    """Return the tap paths of the frozen reference that alignments ask for."""
+    paths = [
+        path for each in model.alignments.values() for path in each.reference_paths
+    ]
+    return list(dict.fromkeys(paths))
+
+
 def make_domain_batch(
     model: Any,
     inputs: Tensor,
@@ -55,6 +63,7 @@ def make_domain_batch(
     step_seed: int = 0,
     first_image: int = 0,
     pixels: Tensor | None = None,
+    reference: Mapping[str, Tensor] | None = None,
 ) -> DomainBatch:
     """Put together what an alignment sees of images that were forwarded.
 
@@ -68,6 +77,7 @@ def make_domain_batch(
         step_seed: What randomness of the step is derived from.
         first_image: Index of the first image among those of all processes.
         pixels: Which pixels are an image's own, (B, H, W) bool; None for all.
+        reference: The frozen reference's maps by tap path; None for none.
 
     Returns:
         The domain's batch, its labels on the images' device.
@@ -91,6 +101,7 @@ def make_domain_batch(
         step_seed=step_seed,
         first_image=first_image,
         pixels=pixels,
+        reference=reference or {},
     )
 
 

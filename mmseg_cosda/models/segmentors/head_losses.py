@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from mmengine.structures import PixelData
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.losses import CrossEntropyLoss
 from mmseg.models.losses.cross_entropy_loss import cross_entropy
+from mmseg.structures import SegDataSample
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -17,38 +19,58 @@ Losses = dict[str, Tensor]
 _EPS = torch.finfo(torch.float32).eps  # the host's guard against empty images
 
 
-def image_losses(head: Any, logits: Tensor, sample: Any) -> Losses:
+def image_losses(
+    head: Any,
+    logits: Tensor,
+    label: Tensor,
+    weight: Tensor | None = None,
+    divisor: str | None = None,
+) -> Losses:
     r"""Return one image's losses and pixel accuracy, the values of the host's.
 
     .. math::
         L_{seg} = - \frac{1}{|\{i: y_i \ne 255\}|} \sum_{i: y_i \ne 255}
-            \log \mathrm{softmax}(p_i)_{y_i} \qquad \text{(eq. 1, 2)}
+            w_i \log \mathrm{softmax}(p_i)_{y_i} \qquad \text{(eq. 1, 2)}
 
-    With the host's ``class_weight`` w it is the weighted mean that torch computes,
-    \sum_i w_{y_i} l_i / \sum_i w_{y_i} over the pixels i with a label, where the
+    with w = 1 where no weight is given. The divisor is the number of pixels with a
+    label, or with "all" that of all pixels, as DACS and DAFormer have it.
+
+    With the host's ``class_weight`` v it is the weighted mean that torch computes,
+    \sum_i v_{y_i} l_i / \sum_i v_{y_i} over the pixels i with a label, where the
     host's own code raises an IndexError with ``avg_non_ignore`` (and in older
     versions always, if any pixel is ignored).
 
-    ``BaseDecodeHead.loss_by_feat`` asks the device four times for a number of pixels
-    and sorts every pixel's classes for its accuracy. Where a head uses it as it is,
-    with cross-entropies over the valid pixels, the same is computed here on the
+    ``BaseDecodeHead.loss_by_feat`` asks the device four times for a number of pixels,
+    sorts every pixel's classes for its accuracy and takes no weights. Where a head
+    uses it as it is, with plain cross-entropies, the same is computed here on the
     device; for other heads and losses the host is asked.
 
     Args:
         head: A decode head of the host.
         logits: Its output for one image, (1, C, h, w).
-        sample: The image's ``SegDataSample`` with ``gt_sem_seg``, (1, H, W).
+        label: The image's labels, (1, H, W) int64.
+        weight: What each pixel counts, w, (1, H, W) float32; None for 1.
+        divisor: "valid", "all", or None for what the head's ``avg_non_ignore`` says
+            of each loss: True divides by the pixels with a label.
 
     Returns:
         The head's losses by name and ``acc_seg``, in percent, (1,).
 
     Raises:
-        ValueError: If ``class_weight`` has not one value per class.
+        ValueError: If ``class_weight`` has not one value per class, or a weight or
+            divisor is given to a head with losses of its own.
     """
     if not is_plain(head):
+        if weight is not None or divisor is not None:
+            raise ValueError(
+                f"model.decode_head: {type(head).__name__} with "
+                f"loss_decode={head.loss_decode} and sampler={head.sampler} takes no "
+                "pixel weights, which this training needs; give "
+                'loss_decode=dict(type="CrossEntropyLoss") and no sampler'
+            )
+        sample = SegDataSample(gt_sem_seg=PixelData(data=label))
         losses: Losses = head.loss_by_feat(logits, [sample])
         return losses
-    label = sample.gt_sem_seg.data
     if logits.shape[2:] != label.shape[1:]:
         logits = F.interpolate(
             logits, label.shape[1:], mode="bilinear", align_corners=head.align_corners
@@ -58,16 +80,24 @@ def image_losses(head: Any, logits: Tensor, sample: Any) -> Losses:
     pixels = F.cross_entropy(
         logits, label, reduction="none", ignore_index=head.ignore_index
     )
-    mean = pixels.sum() / count
+    if weight is not None:
+        pixels = pixels * weight
     losses = {}
     for criterion in _criteria(head):
         name = criterion.loss_name
-        if criterion.class_weight is None:
-            loss = criterion.loss_weight * mean
+        classes, values = criterion.class_weight, pixels
+        if classes is not None:
+            balance = _pixel_weights(classes, logits, label) * valid
+            values = balance * pixels
+        if divisor == "all":
+            mean = values.mean()
+        elif classes is not None:
+            mean = values.sum() / (balance.sum() + _EPS)
+        elif divisor is None and not criterion.avg_non_ignore:
+            mean = values.mean()
         else:
-            weight = _pixel_weights(criterion.class_weight, logits, label) * valid
-            weighted = (weight * pixels).sum() / (weight.sum() + _EPS)
-            loss = criterion.loss_weight * weighted
+            mean = values.sum() / count
+        loss = criterion.loss_weight * mean
         losses[name] = losses[name] + loss if name in losses else loss
     right = (_is_largest(logits.detach(), label) & valid).sum() + _EPS
     losses["acc_seg"] = (right * 100 / count).view(1)
@@ -97,7 +127,7 @@ def _pixel_weights(weights: Sequence[float], logits: Tensor, label: Tensor) -> T
 
 
 def is_plain(head: Any) -> bool:
-    """Return whether a head's loss is a mean cross-entropy of the valid pixels."""
+    """Return whether a head's loss is a mean cross-entropy over pixels."""
     return (
         type(head).loss_by_feat is BaseDecodeHead.loss_by_feat
         and head.sampler is None
@@ -110,7 +140,6 @@ def _is_plain_criterion(criterion: Any) -> bool:
         type(criterion) is CrossEntropyLoss
         and criterion.cls_criterion is cross_entropy
         and criterion.reduction == "mean"
-        and (criterion.avg_non_ignore or criterion.class_weight is not None)
     )
 
 
@@ -134,11 +163,34 @@ def stack_labels(samples: list[Any], name: str) -> Tensor | None:
     return (labels[0] if len(labels) == 1 else torch.cat(labels)).long()
 
 
-def per_image_losses(head: Any, logits: Tensor, samples: list[Any]) -> Losses:
-    """Average the head's losses over the images of a batch."""
+def per_image_losses(
+    head: Any,
+    logits: Tensor,
+    labels: Tensor,
+    weight: Tensor | None = None,
+    divisor: str | None = None,
+) -> Losses:
+    """Average the head's losses over the images of a batch.
+
+    Args:
+        head: A decode head of the host.
+        logits: Its output, (B, C, h, w).
+        labels: (B, H, W) int64.
+        weight: What each pixel counts, (B, H, W) float32; None for 1.
+        divisor: See :func:`image_losses`.
+
+    Returns:
+        Losses and accuracy by name.
+    """
     losses = [
-        image_losses(head, logits[i : i + 1], sample)
-        for i, sample in enumerate(samples)
+        image_losses(
+            head,
+            logits[i : i + 1],
+            labels[i : i + 1],
+            None if weight is None else weight[i : i + 1],
+            divisor,
+        )
+        for i in range(len(labels))
     ]
     if len(losses) == 1:
         return losses[0]

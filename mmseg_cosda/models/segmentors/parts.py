@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -12,7 +12,9 @@ from torch import nn
 
 from mmseg_cosda.models.alignments.base import BaseAlignment
 from mmseg_cosda.models.phases.base import Phase
+from mmseg_cosda.models.reference import FrozenReference
 from mmseg_cosda.models.taps import check_taps
+from mmseg_cosda.models.teacher import EMATeacher
 from mmseg_cosda.preflight.networks import one_channel
 
 
@@ -92,6 +94,96 @@ def build_phases(configs: Mapping[str, dict[str, Any] | None]) -> dict[str, Phas
     if not phases:
         raise ValueError("model.phases: every phase is None, nothing would train")
     return phases
+
+
+def build_teacher(config: Mapping[str, Any] | None) -> EMATeacher | None:
+    """Build the teacher of a segmentor, without weights yet.
+
+    Args:
+        config: ``model.teacher``; None for none.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if config is None:
+        return None
+    teacher: Any = MODELS.build({"type": "EMATeacher", **config})
+    if not isinstance(teacher, EMATeacher):
+        raise ValueError(
+            f"model.teacher: {type(teacher).__name__} is no teacher; give "
+            'dict(type="EMATeacher")'
+        )
+    return teacher
+
+
+def build_reference(
+    config: Mapping[str, Any] | None, paths: Sequence[str]
+) -> FrozenReference | None:
+    """Build the frozen reference of a segmentor, without weights yet.
+
+    Args:
+        config: ``model.reference``; None for none.
+        paths: Its maps that alignments ask for; it isn't built for nothing.
+
+    Raises:
+        ValueError: If it is none, or alignments ask for one that isn't there.
+    """
+    if config is None:
+        if paths:
+            raise ValueError(
+                f"model.reference is None and an alignment compares with {paths[0]!r} "
+                'of it; give model.reference=dict(type="FrozenReference")'
+            )
+        return None
+    reference: Any = MODELS.build({"type": "FrozenReference", **config})
+    if not isinstance(reference, FrozenReference):
+        raise ValueError(
+            f"model.reference: {type(reference).__name__} is no frozen reference; "
+            'give dict(type="FrozenReference")'
+        )
+    return reference if paths else None
+
+
+def check_phases(
+    phases: Mapping[str, Phase], alignments: nn.ModuleDict, teacher: object
+) -> None:
+    """Refuse phases that can't be meant together.
+
+    Args:
+        phases: By name, in their order.
+        alignments: The segmentor's.
+        teacher: The segmentor's, None for none.
+
+    Raises:
+        ValueError: If a phase needs a teacher that isn't there, several phases show
+            the alignments the target, or none does where an alignment waits for it.
+    """
+    if teacher is None:
+        needy = [name for name, phase in phases.items() if phase.needs_teacher]
+        if needy:
+            raise ValueError(
+                f"model.phases.{needy[0]} asks for a teacher's labels and "
+                "model.teacher is None; give "
+                'model.teacher=dict(type="EMATeacher", decay=0.999)'
+            )
+    aligning = [name for name, phase in phases.items() if phase.align]
+    if len(aligning) > 1:
+        raise ValueError(
+            f"model.phases: {' and '.join(aligning)} have align=True, so that "
+            "alignments would see a step's target twice; leave it on for one, such as "
+            f"model.phases.{aligning[0]}.align=False"
+        )
+    waiting = [
+        name
+        for name, each in alignments.items()
+        if type(each).on_target is not BaseAlignment.on_target
+    ]
+    if waiting and not aligning:
+        raise ValueError(
+            f"model.alignments.{waiting[0]} compares the target's features, and no "
+            f"phase of {', '.join(phases)} shows it any; set align=True of one of "
+            "model.phases, behind the source's"
+        )
 
 
 def with_num_classes(config: Mapping[str, Any], model: Any) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import copy
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from mmseg_cosda.models.alignments.base import DomainBatch
 from mmseg_cosda.models.data_preprocessor import UDADataPreprocessor
-from mmseg_cosda.models.phases import Losses, Step, make_step, train_on_phases
+from mmseg_cosda.models.phases import Losses, Phase, Step, make_step, train_on_phases
 from mmseg_cosda.models.phases.base import with_prefix
 from mmseg_cosda.models.segmentors.compiled_forward import (
     compile_backend,
@@ -22,6 +23,7 @@ from mmseg_cosda.models.segmentors.compiled_forward import (
 from mmseg_cosda.models.segmentors.domain_forward import (
     alignment_paths,
     make_domain_batch,
+    reference_paths,
     see_domain,
     unpadded_pixels,
 )
@@ -29,11 +31,15 @@ from mmseg_cosda.models.segmentors.head_losses import per_image_losses, stack_la
 from mmseg_cosda.models.segmentors.parts import (
     build_alignments,
     build_phases,
+    build_reference,
+    build_teacher,
     check_cascade,
     check_heads,
+    check_phases,
 )
 from mmseg_cosda.models.segmentors.target_diagnosis import Diagnosis, diagnose
 from mmseg_cosda.models.taps import record_taps
+from mmseg_cosda.models.teacher import TeacherLabels
 from mmseg_cosda.preflight.run import check_before_run
 from mmseg_cosda.preflight.weights import watch_loading
 from mmseg_cosda.randomness import derive_seed
@@ -52,7 +58,8 @@ class UDAEncoderDecoder(EncoderDecoder):
 
     .. code:: text
 
-        train_step: for each of phases: losses() -> backward; then one optimizer step
+        train_step: the teacher takes in the weights, if there is one;
+            for each of phases: losses() -> backward; then one optimizer step
         SourcePhase: run() on the source, on_source of each alignment
         TargetPhase: run() on the target, on_target of each alignment
         run: extract_feat -> decode_head -> loss_by_feat where there are labels
@@ -80,6 +87,9 @@ class UDAEncoderDecoder(EncoderDecoder):
         phases: Named phases of an iteration, in this order behind the default's,
             ``dict(source=dict(type="SourcePhase"), target=dict(type="TargetPhase"))``;
             an entry of a default's name changes values of it, None removes it.
+        teacher: Config of an ``EMATeacher``, for phases that ask for its labels. It
+            is there in training alone; the student is what is evaluated.
+        reference: Config of a ``FrozenReference``, for alignments that ask for it.
         target_bn: Whether the target is forwarded, without any loss, when nothing
             else asks for it: the control for nets with live BatchNorm statistics.
         channels_last: Whether images, maps and convolutions have their channels
@@ -115,6 +125,8 @@ class UDAEncoderDecoder(EncoderDecoder):
         init_cfg: dict[str, Any] | None = None,
         alignments: dict[str, dict[str, Any] | None] | None = None,
         phases: dict[str, dict[str, Any] | None] | None = None,
+        teacher: dict[str, Any] | None = None,
+        reference: dict[str, Any] | None = None,
         target_bn: bool = False,
         channels_last: bool = False,
         compile_backbone: bool | str = False,
@@ -142,6 +154,10 @@ class UDAEncoderDecoder(EncoderDecoder):
         self.alignments = build_alignments(self, alignments or {})
         self.phases = build_phases(phases or {})
         watch_loading(self)
+        self.teacher = build_teacher(teacher)
+        self.reference = build_reference(reference, reference_paths(self))
+        self._backbone_config = copy.deepcopy(dict(backbone))
+        check_phases(self.phases, self.alignments, self.teacher)
         self.channels_last = channels_last
         if channels_last:
             self.to(memory_format=torch.channels_last)
@@ -167,16 +183,60 @@ class UDAEncoderDecoder(EncoderDecoder):
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         return super().extract_feat(inputs)
 
+    def init_weights(self) -> None:
+        """Initialize the weights, then make what only training has.
+
+        The Runner calls it when a training begins or resumes, behind the optimizer's
+        construction and before a checkpoint is loaded: so neither the teacher nor the
+        reference is among what is optimized, and a test has neither.
+        """
+        super().init_weights()
+        if self.teacher is not None:
+            self.teacher.build(self)
+        self._build_reference()
+
+    def _build_reference(self) -> None:
+        if self.reference is not None:
+            device = next(self.parameters()).device
+            paths = reference_paths(self)
+            self.reference.build(self._backbone_config, paths, device)
+
+    def reference_maps(self, images: Tensor) -> dict[str, Tensor]:
+        """Return the frozen reference's maps that alignments ask for, by tap path."""
+        if self.reference is None:
+            return {}
+        self._build_reference()
+        return dict(self.reference.maps(images, reference_paths(self)))
+
     def run(
-        self, name: str, images: Tensor, samples: list[Any], step: Step
+        self,
+        name: str,
+        images: Tensor,
+        samples: list[Any],
+        step: Step,
+        *,
+        labels: Tensor | None = None,
+        weight: Tensor | None = None,
+        divisor: str | None = None,
+        pixels: Tensor | None = None,
+        reference: Mapping[str, Tensor] | None = None,
+        cross_entropy: bool = True,
     ) -> tuple[DomainBatch, Losses]:
-        """Forward a domain's images; what a phase does first.
+        """Forward images; what a phase does first.
 
         Args:
-            name: Of the domain; it leads the log keys.
+            name: Of the domain or phase; it leads the log keys.
             images: (B, 3, H, W) float32.
             samples: The ``SegDataSample`` of each, with or without labels.
             step: The iteration's batch, for what is derived from it.
+            labels: In place of those of the samples, (B, H, W) int64.
+            weight: What each pixel's cross-entropy counts, (B, H, W); None for 1.
+            divisor: Of the sum over pixels, "valid" or "all"; None, the default, for
+                what the heads' losses say.
+            pixels: Which pixels an alignment may take for the domain's, (B, H, W)
+                bool; None, the default, for all but those that were padded.
+            reference: Maps of the frozen reference, for alignments.
+            cross_entropy: Whether labels are trained on.
 
         Returns:
             What alignments see, and the heads' losses where there are labels.
@@ -185,16 +245,23 @@ class UDAEncoderDecoder(EncoderDecoder):
             ValueError: If a tapped module didn't run.
         """
         paths = alignment_paths(self)
-        labels = stack_labels(samples, name)
-        heads = self._heads if labels is not None else {"decode": self.decode_head}
+        if labels is None:
+            labels = stack_labels(samples, name)
+        trained = labels is not None and cross_entropy
+        heads = self._heads if trained else {"decode": self.decode_head}
         with record_taps(self, paths) as features:
             x = self.extract_feat(images)
             outputs = {key: head(x) for key, head in heads.items()}
         losses: Losses = {}
-        if labels is not None:
+        if labels is not None and trained:
             for key, logits in outputs.items():
-                head_losses = per_image_losses(heads[key], logits, samples)
+                head_losses = per_image_losses(
+                    heads[key], logits, labels, weight, divisor
+                )
                 losses.update(with_prefix(f"{name}.{key}", head_losses))
+        own = unpadded_pixels(samples, images)
+        if pixels is not None:
+            own = pixels if own is None else own & pixels
         domain = make_domain_batch(
             self,
             images,
@@ -204,7 +271,8 @@ class UDAEncoderDecoder(EncoderDecoder):
             paths,
             step.seed or 0,
             step.first_image,
-            unpadded_pixels(samples, images),
+            own,
+            reference,
         )
         return domain, losses
 
@@ -220,9 +288,9 @@ class UDAEncoderDecoder(EncoderDecoder):
         Returns:
             Losses and diagnostics by name.
         """
-        step = make_step(inputs, data_samples)
+        step = self._step(inputs, data_samples)
         losses: Losses = {}
-        for phase in self.phases.values():
+        for phase in self._due_phases(step):
             losses.update(phase.losses(self, step))
         return losses
 
@@ -245,13 +313,39 @@ class UDAEncoderDecoder(EncoderDecoder):
         """
         self._check_once()
         batch = self.data_preprocessor(data, True)
-        step = make_step(batch["inputs"], batch["data_samples"])
+        step = self._step(batch["inputs"], batch["data_samples"])
         if step.seed is not None:
             # Dropout: derived, so that resuming is exact.
             torch.manual_seed(derive_seed(step.seed, get_rank()))
+        if self.teacher is not None:
+            self._update_teacher(step.iteration or 0, optim_wrapper)
         return train_on_phases(
-            self, self.phases.values(), step, optim_wrapper, before_step
+            self, self._due_phases(step), step, optim_wrapper, before_step
         )
+
+    def _step(self, images: Any, samples: Any) -> Step:
+        return make_step(
+            images, samples, None if self.teacher is None else self._ask_teacher
+        )
+
+    def _ask_teacher(self, images: Tensor, samples: list[Any]) -> TeacherLabels:
+        assert self.teacher is not None
+        return self.teacher.label(self, images, unpadded_pixels(samples, images))
+
+    def _update_teacher(self, iteration: int, optim_wrapper: Any) -> None:
+        """Let the teacher take in the weights, if the last iteration changed them."""
+        assert self.teacher is not None
+        accumulated = optim_wrapper._accumulative_counts
+        if iteration % accumulated == 0:
+            self.teacher.update(self, iteration // accumulated)
+
+    def _due_phases(self, step: Step) -> list[Phase]:
+        """Return the phases of an iteration; all of them outside a training."""
+        return [
+            phase
+            for phase in self.phases.values()
+            if step.iteration is None or phase.start_iter <= step.iteration
+        ]
 
     def see(
         self,
@@ -285,3 +379,26 @@ class UDAEncoderDecoder(EncoderDecoder):
     ) -> Diagnosis:
         """Diagnose features and matches on a labelled batch, see :func:`diagnose`."""
         return diagnose(self, data, feature, pseudo_labels)
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: Any,
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """Load what is this module's own; a teacher that isn't needed is passed over."""
+        super()._load_from_state_dict(
+            state_dict,
+            prefix,
+            local_metadata,
+            strict,
+            missing_keys,
+            unexpected_keys,
+            error_msgs,
+        )
+        passed = (f"{prefix}teacher.", f"{prefix}reference.")
+        unexpected_keys[:] = [k for k in unexpected_keys if not k.startswith(passed)]
