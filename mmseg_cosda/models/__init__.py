@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from mmseg_cosda.models.alignments import AdversarialLoss, ClassWiseCosineLoss
+from mmseg_cosda.models.alignments import (
+    AdversarialLoss,
+    ClassWiseCosineLoss,
+    FeatureDistanceLoss,
+)
 from mmseg_cosda.models.backbones import FCNVGG, DeepLabResNet
 from mmseg_cosda.models.data_preprocessor import UDADataPreprocessor
-from mmseg_cosda.models.decode_heads import DeepLabV2Head, FCN8sHead
+from mmseg_cosda.models.decode_heads import DAFormerHead, DeepLabV2Head, FCN8sHead
 from mmseg_cosda.models.discriminators import FCDiscriminator
 from mmseg_cosda.models.phases import (
     ClassMixPhase,
@@ -22,11 +26,13 @@ __all__ = [
     "AdversarialLoss",
     "ClassMixPhase",
     "ClassWiseCosineLoss",
+    "DAFormerHead",
     "DeepLabResNet",
     "DeepLabV2Head",
     "EMATeacher",
     "FCDiscriminator",
     "FCN8sHead",
+    "FeatureDistanceLoss",
     "FrozenReference",
     "MaskedPhase",
     "SourcePhase",

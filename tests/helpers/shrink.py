@@ -25,11 +25,14 @@ CHANNELS = {
     "DeepLabResNet": (64, 32, 16),
     "MobileNetV2": (32, 16, 8),
     "FCNVGG": (8, 16, 8),
+    "MixVisionTransformer": (32, 20, 8),
 }
 REDUCED: dict[str, dict[str, Any]] = {
     "DeepLabResNet": dict(base_channels=2, stem_channels=2, depth=50),
     "MobileNetV2": dict(widen_factor=0.1),
     "FCNVGG": dict(base_channels=2, fc_channels=8),
+    "MixVisionTransformer": dict(embed_dims=4, num_layers=(1, 1, 1, 1)),
+    "DAFormerHead": dict(in_channels=(4, 8, 20, 32), embed_dims=8, channels=8),
 }
 
 
@@ -121,7 +124,7 @@ def shrink(cfg: Config) -> Config:
     channels = CHANNELS[cfg.model.backbone.type]
     if cfg.model.decode_head.type == "FCN8sHead":
         cfg.model.decode_head.in_channels = tuple(reversed(channels))
-    else:
+    elif cfg.model.decode_head.type != "DAFormerHead":  # it reads all maps
         cfg.model.decode_head.in_channels = channels[0]
     for alignment in cfg.model.alignments.values():
         for tap in alignment.get("taps", {}).values():
@@ -168,7 +171,9 @@ def _small_part(part: ConfigDict) -> None:
 def _small_data(part: ConfigDict) -> None:
     if part.get("type") == "ResizePIL":
         part["size"] = SIZE
+    elif part.get("type") == "Resize":
+        part.update(scale=SIZE, keep_ratio=False)
     elif part.get("type") == "RandomCrop":
-        part["crop_size"] = (24, 24)
+        part["crop_size"] = (30, 30)  # MiT's first stage reduces it to 1 x 1
     elif part.get("type") == "DemoStreetsDataset":
         part.update(length=2, image_size=SIZE)
