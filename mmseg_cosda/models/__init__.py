@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from mmseg_cosda.models.alignments import AdversarialLoss, ClassWiseCosineLoss
+from mmseg_cosda.models.alignments import (
+    AdversarialLoss,
+    ClassWiseCosineLoss,
+    EntropyLoss,
+)
 from mmseg_cosda.models.backbones import FCNVGG, DeepLabResNet
 from mmseg_cosda.models.data_preprocessor import UDADataPreprocessor
 from mmseg_cosda.models.decode_heads import DeepLabV2Head, FCN8sHead
@@ -16,6 +20,7 @@ __all__ = [
     "ClassWiseCosineLoss",
     "DeepLabResNet",
     "DeepLabV2Head",
+    "EntropyLoss",
     "FCDiscriminator",
     "FCN8sHead",
     "SourcePhase",

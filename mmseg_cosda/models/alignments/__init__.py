@@ -5,5 +5,12 @@ from __future__ import annotations
 from mmseg_cosda.models.alignments.adversarial_loss import AdversarialLoss
 from mmseg_cosda.models.alignments.base import BaseAlignment, DomainBatch
 from mmseg_cosda.models.alignments.class_wise_cosine_loss import ClassWiseCosineLoss
+from mmseg_cosda.models.alignments.entropy_loss import EntropyLoss
 
-__all__ = ["AdversarialLoss", "BaseAlignment", "ClassWiseCosineLoss", "DomainBatch"]
+__all__ = [
+    "AdversarialLoss",
+    "BaseAlignment",
+    "ClassWiseCosineLoss",
+    "DomainBatch",
+    "EntropyLoss",
+]
