@@ -76,7 +76,8 @@ def make_folders(root: Path) -> None:
         "demo": ["target_train_00000", "target_train_00001"],
     }.items():
         for name in names:
-            save_ids(pseudo / task / f"{name}.png", ids % 5)
+            for folder in (task, f"{task}_fda"):
+                save_ids(pseudo / folder / f"{name}.png", ids % 5)
 
 
 def make_aerial_and_night(data: Path, ids: Any) -> None:
@@ -169,6 +170,10 @@ def _small_data(part: ConfigDict) -> None:
     if part.get("type") == "ResizePIL":
         part["size"] = SIZE
     elif part.get("type") == "RandomCrop":
-        part["crop_size"] = (24, 24)
+        # A crop to the other domain's size stays one.
+        square = len({*part["crop_size"]}) == 1
+        part["crop_size"] = (24, 24) if square else SIZE[::-1]
+    elif part.get("type") == "FourierTransfer":
+        part["beta"] = 0.1
     elif part.get("type") == "DemoStreetsDataset":
         part.update(length=2, image_size=SIZE)
