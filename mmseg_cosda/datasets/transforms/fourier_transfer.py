@@ -50,15 +50,21 @@ def swap_low_amplitudes(
     """
     height, width = source.shape[-2:]
     rows, columns = torch.arange(-band, band + 1), torch.arange(band + 1)
-    low = (..., rows[:, None] % height, columns)  # columns -b to -1 mirror these
-    spectrum = torch.fft.rfft2(source)
-    own = spectrum[low]
+    low = rows % height
+    spectrum = _low_columns(source, band)
+    own = spectrum[..., low, :]
+    other = _low_columns(target, band)[..., low, :]
     # Real images: a frequency's amplitude is that of its negative.
-    swapped = torch.polar(torch.fft.rfft2(target)[low].abs(), own.angle())
+    swapped = torch.polar(other.abs(), own.angle())
     weight = _share(rows, columns, (height, width), band, mode).to(source.dtype)
     change = torch.zeros_like(spectrum)
-    change[low] = weight * (swapped - own)
-    return source + torch.fft.irfft2(change, s=(height, width))
+    change[..., low, :] = weight * (swapped - own)
+    return source + torch.fft.irfft(torch.fft.ifft(change, dim=-2), n=width)
+
+
+def _low_columns(image: Tensor, band: int) -> Tensor:
+    """Return columns 0 to b of the spectrum, (..., H, b + 1); -b to -1 mirror them."""
+    return torch.fft.fft(torch.fft.rfft(image)[..., : band + 1], dim=-2)
 
 
 def _share(
@@ -82,8 +88,8 @@ class FourierTransfer(BaseTransform):
     packed samples, images of 0 to 255 that are not normalized (of mean-free images the
     mean's amplitude would be swapped under the sign of another mean). Labels and the
     target stay as they are; nothing is drawn at random. Both images are of one size:
-    a ``RandomCrop`` to the target's size serves a larger source. 15 ms per pair of
-    1024x512 in a loading process.
+    a ``RandomCrop`` to the target's size serves a larger source. 10 ms per pair of
+    1024x512 on a core of a loading process.
 
     Modified key: ``source.inputs``, from (K, H, W) uint8 to float32.
 
