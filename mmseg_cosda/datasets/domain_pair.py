@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from mmengine.dataset import Compose
 from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
@@ -67,6 +69,9 @@ class DomainPairDataset(Dataset[dict[str, Any]]):
             of a ``PseudoLabelDataset`` (or none); or ``"ground_truth"``, its own, for
             semi-supervised training. The preflight refuses others before the first
             iteration: a training on the target's ground truth is no adaptation.
+        pair_transforms: Transforms of the pair ``dict(source=..., target=...)``, in
+            their order, behind both domains' pipelines; what they draw at random is a
+            function of (seed, position) too. By default none.
 
     Raises:
         ValueError: If the classes of the domains differ, a domain is empty, or an
@@ -90,6 +95,7 @@ class DomainPairDataset(Dataset[dict[str, Any]]):
         seed: int | None = None,
         length: int = 1_000_000,
         target_labels: Literal["pseudo", "ground_truth"] = "pseudo",
+        pair_transforms: Sequence[dict[str, Any] | Callable[..., Any]] = (),
     ) -> None:
         require_choices(
             "train_dataloader.dataset",
@@ -116,6 +122,7 @@ class DomainPairDataset(Dataset[dict[str, Any]]):
         self.seed = torch.initial_seed() % 2**63 if seed is None else seed
         self.length = length
         self.target_labels = target_labels
+        self.pair_transforms = Compose(pair_transforms)
         self._order = {
             name: EpochPermutation(len(dataset), derive_seed(self.seed, index))
             for index, (name, dataset) in enumerate(self.domains.items())
@@ -146,7 +153,9 @@ class DomainPairDataset(Dataset[dict[str, Any]]):
             with derived_randomness(derive_seed(self.seed, index, position)):
                 sample[name] = dataset[self._order[name][position]]
         require_label(sample["source"], "train_dataloader.dataset.source")
-        return sample
+        with derived_randomness(derive_seed(self.seed, len(DOMAINS), position)):
+            paired: dict[str, Any] = self.pair_transforms(sample)
+        return paired
 
     def _check_domains(self) -> None:
         classes = {n: d.metainfo.get("classes") for n, d in self.domains.items()}

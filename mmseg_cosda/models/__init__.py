@@ -5,6 +5,7 @@ from __future__ import annotations
 from mmseg_cosda.models.alignments import (
     AdversarialLoss,
     ClassWiseCosineLoss,
+    EntropyLoss,
     FeatureDistanceLoss,
 )
 from mmseg_cosda.models.backbones import FCNVGG, DeepLabResNet
@@ -30,6 +31,7 @@ __all__ = [
     "DeepLabResNet",
     "DeepLabV2Head",
     "EMATeacher",
+    "EntropyLoss",
     "FCDiscriminator",
     "FCN8sHead",
     "FeatureDistanceLoss",

@@ -13,6 +13,7 @@ from mmseg.structures import SegDataSample
 from torch.utils.data import DataLoader, Dataset
 
 from mmseg_cosda.datasets.domain_pair import DomainPairDataset, EpochPermutation
+from mmseg_cosda.datasets.transforms import FourierTransfer
 from mmseg_cosda.errors import UserError
 
 
@@ -102,6 +103,32 @@ def test_wrong_options_are_refused() -> None:
         pairs(length=0)
     with pytest.raises(ValueError, match="seed=-1"):
         pairs(seed=-1)
+
+
+def test_a_pair_is_transformed_in_order_and_by_the_position() -> None:
+    def draw(pair: dict[str, Any]) -> dict[str, Any]:
+        return {**pair, "draw": np.random.rand()}
+
+    def double(pair: dict[str, Any]) -> dict[str, Any]:
+        return {**pair, "double": 2 * pair["draw"]}
+
+    def read(position: int, seed: int = 0) -> dict[str, Any]:
+        return pairs(seed, pair_transforms=[draw, double])[position]
+
+    dataset = pairs(pair_transforms=[draw, double])
+    whole = [dataset[i] for i in range(8)]
+    assert [read(i) for i in range(8)] == whole
+    draws = [sample["draw"] for sample in whole]
+    assert len({*draws, read(0, seed=1)["draw"]}) == 9
+    assert [sample["double"] for sample in whole] == [2 * draw for draw in draws]
+    for sample, plain in zip(whole, map(pairs().__getitem__, range(8)), strict=True):
+        assert {name: sample[name] for name in plain} == plain
+
+
+def test_pair_transforms_are_built_from_a_config() -> None:
+    dataset = pairs(pair_transforms=[dict(type="mmseg.FourierTransfer", beta=0.1)])
+    (transfer,) = dataset.pair_transforms.transforms
+    assert isinstance(transfer, FourierTransfer)
 
 
 def test_permutations_of_different_seeds_differ() -> None:
