@@ -12,7 +12,8 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch.utils.data import DataLoader, Dataset
 
-from mmseg_cosda.datasets.domain_pair import DomainPairDataset, EpochPermutation
+from mmseg_cosda.datasets.domain_pair import DomainPairDataset
+from mmseg_cosda.datasets.orders import EpochPermutation
 from mmseg_cosda.errors import UserError
 
 

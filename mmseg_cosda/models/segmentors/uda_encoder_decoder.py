@@ -185,7 +185,10 @@ class UDAEncoderDecoder(EncoderDecoder):
             ValueError: If a tapped module didn't run.
         """
         paths = alignment_paths(self)
-        labels = stack_labels(samples, name)
+        ignored = self.decode_head.ignore_index
+        # Some target images may have ground truth; a source image must.
+        missing = ignored if name == "target" else None
+        labels = stack_labels(samples, name, missing)
         heads = self._heads if labels is not None else {"decode": self.decode_head}
         with record_taps(self, paths) as features:
             x = self.extract_feat(images)
