@@ -217,8 +217,10 @@ def count_image(dataset: Any, index: int) -> tuple[int, Int64]:
             'that loads labels (dict(type="LoadAnnotations"))'
         )
     num_classes = len(dataset.metainfo["classes"])
-    known = label[(label >= 0) & (label < num_classes)]
-    return label.size, np.bincount(known, minlength=num_classes)
+    known = label.ravel()
+    if label.dtype != np.uint8:  # as loaders of other projects give them
+        known = known[(known >= 0) & (known < num_classes)]
+    return label.size, np.bincount(known, minlength=num_classes)[:num_classes]
 
 
 def find_part(dataset: Any, index: int) -> tuple[Any, int]:

@@ -122,7 +122,7 @@ class Bare(Dataset[Any]):
 
 
 def test_a_dataset_without_entries_is_read_through_its_samples(tmp_path: Path) -> None:
-    dataset = Bare([np.array([[0, 1, 1, 255]]), np.array([[1, 1, 1, 1]])])
+    dataset = Bare([np.array([[0, 1, 1, -1]]), np.array([[1, 1, 1, 1]])])
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)

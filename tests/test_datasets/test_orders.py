@@ -216,7 +216,8 @@ def test_what_a_crop_shows_counts_at_the_size_at_which_it_is_cropped(
 def test_an_image_that_is_not_cropped_is_made_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pairs = pair(make_corners(tmp_path), tmp_path, crop_share=1.0)
+    source = make_corners(tmp_path)
+    pairs = pair(source, tmp_path, crop_share=1.0, temperature=10.0)
     pairs.full_init()
     made: list[int] = []
     get = type(pairs.source).__getitem__
@@ -276,15 +277,11 @@ def test_no_order_and_no_type_are_refused(tmp_path: Path) -> None:
     source = make_corners(tmp_path)
     with pytest.raises(ValueError, match=r"source_order=.*name its type"):
         DomainPairDataset(source, source, source_order=dict(tries=1))
-    sampler = dict(type="mmengine.dataset.InfiniteSampler", shuffle=False)
-    with pytest.raises(ValueError, match="InfiniteSampler is no order"):
-        DomainPairDataset(source, source, source_order=sampler)
+    with pytest.raises(ValueError, match="source_order: dict is no order"):
+        DomainPairDataset(source, source, source_order=dict(type=dict))
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_resumed_run_equals_one_that_never_stopped(
-    tmp_path: Path, workers: int
-) -> None:
+def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path) -> None:
     crop = dict(type="RandomCrop", crop_size=(16, 16))
 
     def config(name: str, iterations: int, resume: bool = False) -> Any:
@@ -292,7 +289,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(
             tmp_path / name,
             iterations,
             resume=resume,
-            **{"train_dataloader.num_workers": workers},
+            **{"train_dataloader.num_workers": 1},
         )
         cfg.train_dataloader.dataset.source_order = dict(
             type="RareClassOrder", class_counts=str(tmp_path / f"{name}.json")
