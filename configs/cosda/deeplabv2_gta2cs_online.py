@@ -1,5 +1,5 @@
-# Eq. 12 on GTA5 -> Cityscapes with online pseudo-labels: the teacher's classes, by
-# the median confidence of each (eq. 13), in place of a first stage.
+# Eq. 12 on GTA5 -> Cityscapes with online pseudo-labels: the teacher's classes, by the
+# median confidence of each (eq. 13), in place of a first stage.
 _base_ = ["deeplabv2_gta2cs_no-pl.py"]
 model = dict(
     teacher=dict(

@@ -1,5 +1,6 @@
-# Eq. 12 on SYNTHIA -> Cityscapes, trained 19-way with online pseudo-labels: the teacher's classes, by
-# the median confidence of each (eq. 13), in place of a first stage.
+# Eq. 12 on SYNTHIA -> Cityscapes, trained 19-way with online pseudo-labels: the
+# teacher's classes, by the median confidence of each (eq. 13), in place of a first
+# stage.
 _base_ = ["deeplabv2_synthia2cs_19way_no-pl.py"]
 model = dict(
     teacher=dict(

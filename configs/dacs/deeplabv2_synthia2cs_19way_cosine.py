@@ -1,4 +1,5 @@
-# DACS on SYNTHIA -> Cityscapes, trained 19-way, with the cosine loss on the mixed image.
+# DACS on SYNTHIA -> Cityscapes, trained 19-way, with the cosine loss on the mixed
+# image.
 _base_ = ["deeplabv2_synthia2cs_19way.py"]
 model = dict(
     phases=dict(mixed=dict(align=True)),

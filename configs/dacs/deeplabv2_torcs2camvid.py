@@ -1,5 +1,5 @@
-# DACS on rendered streets -> CamVid. Decay and blur are scaled to 400 iterations and 192 rows
-# (published: 0.99 over 250,000; sigma 0.15 to 1.15 of 512 rows).
+# DACS on rendered streets -> CamVid. Decay and blur are scaled to 400 iterations and
+# 192 rows (published: 0.99 over 250,000; sigma 0.15 to 1.15 of 512 rows).
 _base_ = [
     "../_base_/models/deeplabv2_mobilenetv2.py",
     "../_base_/datasets/torcs2camvid.py",

@@ -5,9 +5,7 @@ model = dict(
     alignments=dict(
         cosine=dict(
             type="ClassWiseCosineLoss",
-            taps=dict(
-                last=dict(feature="backbone[-1]", channels=512, threshold=0.4)
-            ),
+            taps=dict(last=dict(feature="backbone[-1]", channels=512, threshold=0.4)),
             queue_size=2500,
             loss_weight=0.01,
         ),

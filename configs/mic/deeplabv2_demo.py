@@ -1,4 +1,5 @@
-# MIC on the rendered demo: DAFormer's recipe and a masked image, blocks of a 16th of the height.
+# MIC on the rendered demo: DAFormer's recipe and a masked image, blocks of a 16th of
+# the height.
 _base_ = ["../daformer/deeplabv2_demo.py"]
 model = dict(
     phases=dict(

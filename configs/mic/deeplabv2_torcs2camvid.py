@@ -1,4 +1,5 @@
-# MIC on rendered streets -> CamVid: DAFormer's recipe and a masked image, blocks of a 16th of the height.
+# MIC on rendered streets -> CamVid: DAFormer's recipe and a masked image, blocks of a
+# 16th of the height.
 _base_ = ["../daformer/deeplabv2_torcs2camvid.py"]
 model = dict(
     phases=dict(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from mmengine.dataset import Compose
 
+from mmseg_cosda.datasets.label_facts import label_of
 from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
 from mmseg_cosda.datasets.pseudo_label import PseudoLabelDataset
 from mmseg_cosda.errors import UserError
@@ -75,20 +76,6 @@ def leaves(dataset: Any) -> Iterator[Any]:
         yield from leaves(dataset.dataset)
     else:
         yield dataset
-
-
-def label_of(sample: Any) -> Any | None:
-    """Return the label of a sample, packed or not: (H, W) ids, or None."""
-    if not isinstance(sample, Mapping):
-        return None
-    packed = sample.get("data_samples")
-    if packed is None:
-        return sample.get("gt_seg_map")
-    if isinstance(packed, list | tuple):  # the views of test-time augmentation
-        packed = packed[0]
-    if "gt_sem_seg" not in packed:
-        return None
-    return packed.gt_sem_seg.data.squeeze(0).numpy()
 
 
 def _ground_truth(key: str, parts: list[Any]) -> tuple[str, ...]:

@@ -12,9 +12,11 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch.utils.data import DataLoader, Dataset
 
-from mmseg_cosda.datasets.domain_pair import DomainPairDataset, EpochPermutation
+from mmseg_cosda.datasets.domain_pair import DomainPairDataset
+from mmseg_cosda.datasets.orders import EpochPermutation
 from mmseg_cosda.datasets.transforms import FourierTransfer
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.randomness import derive_seed, derived_randomness
 
 
 class Numbers(Dataset):  # type: ignore[type-arg]
@@ -52,6 +54,14 @@ def test_a_sample_is_a_function_of_seed_and_position() -> None:
     backward = [dataset[i] for i in reversed(range(12))][::-1]
     assert forward == backward
     assert forward != [pairs(seed=1)[i] for i in range(12)]
+
+
+def test_the_transforms_draw_from_seed_domain_and_position() -> None:
+    seed = 2**40  # of two words, as the run's is
+    for index, domain in enumerate(("source", "target")):
+        with derived_randomness(derive_seed(seed, index, 7)):
+            draws = Numbers(1)[0]["draws"]
+        assert pairs(seed)[7][domain]["draws"] == draws
 
 
 def test_domains_draw_apart_and_positions_draw_apart() -> None:

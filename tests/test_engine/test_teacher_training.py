@@ -68,14 +68,9 @@ def test_load_from_starts_with_a_copy(tmp_path: Path) -> None:
     assert not torch.equal(state[name], before[name])
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16"])
-def test_amp(tmp_path: Path, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmengine.device.is_cuda_available", lambda: True)
-    monkeypatch.setattr(
-        "mmengine.optim.optimizer.amp_optimizer_wrapper.is_cuda_available",
-        lambda: True,
-        raising=False,
-    )
+@pytest.mark.usefixtures("amp_on_cpu")
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_amp(tmp_path: Path, dtype: str) -> None:
     cfg = online(tmp_path, 2)
     cfg.merge_from_dict(
         {"optim_wrapper.type": "AmpOptimWrapper", "optim_wrapper.dtype": dtype}
