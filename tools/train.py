@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 import mmseg_cosda  # noqa: F401  (before any config is read)
+from mmseg_cosda.closing_lines import ClosingLinesHook
 from mmseg_cosda.commands import tool_parser
 from mmseg_cosda.errors import run_tool
 from mmseg_cosda.inference.checkpoint_fit import CheckpointFitHook
@@ -48,6 +49,7 @@ def main(args: Sequence[str] | None = None) -> None:
         use_mixed_precision(cfg)
     with processes(options.launcher, options.local_rank):
         runner = build_runner(cfg)
+        runner.register_hook(ClosingLinesHook(options.config), "LOWEST")
         if cfg.resume:
             runner.register_hook(CheckpointFitHook(f"in {runner.work_dir}"))
             runner.register_hook(NothingLeftHook())
