@@ -25,8 +25,8 @@ from mmseg_cosda.files import atomic_write
 
 ABOUT = """\
 Recognize a checkpoint of AdaptSegNet, SIM, ADVENT, IntraDA, BDL or FDA (DeepLabV2-
-ResNet101, FCN-8s-VGG16) or the DeepLab initialization, and write it under the host's
-names.
+ResNet101, FCN-8s-VGG16), of DAFormer or MIC (MiT with DAFormer's head), or the DeepLab
+initialization, and write it under the host's names.
 """
 EPILOG = """Example:
   python tools/convert_checkpoint.py GTA2Cityscapes_multi.pth work_dirs/adaptsegnet.pth
@@ -45,6 +45,13 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
         help="branches of a DeepLabV2 classifier that are summed: 2 for AdaptSegNet, "
         "SIM and BDL before 2020-07, 4 for ADVENT, IntraDA, FDA and BDL today; auto "
         "(the default) reads it off the weights",
+    )
+    parser.add_argument(
+        "--weights",
+        choices=("student", "teacher"),
+        default="student",
+        help="which network of a file of DAFormer's family becomes the main one: the "
+        "student (the default), whose figures are published, or the teacher",
     )
     return parser.parse_args(args)
 
@@ -104,12 +111,14 @@ def how_to_use(found: Converted, output: Path) -> str:
             f"load_from={output} model.backbone.init_cfg=None"
         )
     task = "synthia2cs" if found.num_classes == len(SYNTHIA_CLASSES) else "gta2cs"
-    config = f"configs/source_only/{found.network}_{task}.py"
+    folder = "daformer" if found.network == "daformer" else "source_only"
+    config = f"configs/{folder}/{found.network}_{task}.py"
     options = []
     if found.dilations and len(found.dilations) == 2:
         options.append(
             f'"model.decode_head.dilations={found.dilations}"'.replace(" ", "")
         )
+    options += [f'"{key}={value}"' for key, value in found.options]
     if found.num_classes not in (len(CITYSCAPES_CLASSES), len(SYNTHIA_CLASSES)):
         options.append(f"model.decode_head.num_classes={found.num_classes}")
     extra = f" --cfg-options {' '.join(options)}" if options else ""
@@ -126,7 +135,7 @@ def main(args: Sequence[str] | None = None) -> None:
         raise UserError(f"OUT={options.output} is IN: name another file")
     state = load_state(options.input)
     try:
-        found = convert_public_state(state, options.dilations)
+        found = convert_public_state(state, options.dilations, options.weights)
     except UserError as error:
         raise UserError(f"IN={options.input}: {error}") from None
     meta: dict[str, Any] = {
@@ -143,6 +152,8 @@ def main(args: Sequence[str] | None = None) -> None:
     )
     if found.dilations:
         print(f"dilations: {found.dilations} ({found.reason})")
+    for note in found.notes:
+        print(note)
     if any(name.startswith("auxiliary_head.") for name in found.state_dict):
         print("layer5 became auxiliary_head, which evaluation does not read")
     print(f"wrote {options.output}; {how_to_use(found, options.output)}")

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from mmseg_cosda.checkpoint.branches import count_summed_branches
+from mmseg_cosda.checkpoint.converted import Converted, State, complete, some
+from mmseg_cosda.checkpoint.daformer import Weights, convert_daformer, is_daformer
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.models.backbones import FCNVGG, DeepLabResNet
 from mmseg_cosda.models.decode_heads import DeepLabV2Head, FCN8sHead
 
-State = dict[str, Tensor]
 Dilations = Literal["auto", "2", "4"]
 
 ALL_DILATIONS = (6, 12, 18, 24)
@@ -25,29 +25,10 @@ BRANCH = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Converted:
-    """A converted checkpoint and what was found out about it.
-
-    Args:
-        state_dict: Weights under the host's names, all that the network has.
-        family: Whose public code writes such files.
-        network: ``"deeplabv2"``, ``"fcn8s"`` or ``"backbone"`` (an initialization).
-        num_classes: Classes C; None for an initialization.
-        dilations: Those of the summed branches; None without such a classifier.
-        reason: How the number of branches was chosen; empty without branches.
-    """
-
-    state_dict: State
-    family: str
-    network: Literal["deeplabv2", "fcn8s", "backbone"]
-    num_classes: int | None = None
-    dilations: tuple[int, ...] | None = None
-    reason: str = ""
-
-
 def convert_public_state(
-    state: Mapping[str, Tensor], dilations: Dilations = "auto"
+    state: Mapping[str, Tensor],
+    dilations: Dilations = "auto",
+    weights: Weights = "student",
 ) -> Converted:
     """Recognize a public checkpoint and give its weights the host's names.
 
@@ -60,6 +41,8 @@ def convert_public_state(
     BDL, FDA                     backbone, ``layer5.conv2d_list.*``    decode_head
                                  (2048)
     BDL, FDA (VGG)               ``conv1_1`` ... ``upscore8``          FCN-8s
+    DAFormer, MIC (DAFormer)     ``model.*``, ``ema_model.*``,         backbone,
+                                 ``imnet_model.*``                     decode_head
     ===========================  ====================================  =============
 
     Args:
@@ -68,16 +51,25 @@ def convert_public_state(
             (AdaptSegNet, SIM, BDL before 2020-07), ``"4"`` (ADVENT, IntraDA, FDA,
             BDL today) or ``"auto"``, read off the weights: a branch that was never
             summed still holds its initial values.
+        weights: Which network of DAFormer's family becomes the main one, its
+            ``"student"`` (what is published) or its ``"teacher"``.
 
     Returns:
         The weights, complete and of the right shapes, and what they are.
 
     Raises:
-        UserError: If the file is none of these, incomplete, or doesn't tell how
-            many branches were summed.
+        UserError: If the file is none of these, incomplete, has no teacher where one
+            is asked for, or doesn't tell how many branches were summed.
     """
     state = {name.removeprefix("module."): value for name, value in state.items()}
     names = state.keys()
+    if is_daformer(names):
+        return convert_daformer(state, weights)
+    if weights != "student":
+        raise UserError(
+            f"--weights is {weights!r}, but the file has one network and no teacher "
+            "(no ema_model.*): leave it out"
+        )
     if any(name.startswith("Scale.") for name in names):
         return _initialization(state)
     if {"conv1_1.weight", "score_fr.weight"} <= names:
@@ -90,9 +82,10 @@ def convert_public_state(
             "use it as it is"
         )
     raise UserError(
-        f"no public checkpoint that is known: its names begin with {_some(names)}; "
+        f"no public checkpoint that is known: its names begin with {some(names)}; "
         "known are AdaptSegNet, ADVENT, IntraDA, SIM, BDL, FDA (DeepLabV2-ResNet101 "
-        "and FCN-8s-VGG16) and the DeepLab initialization"
+        "and FCN-8s-VGG16), DAFormer, MIC (DAFormer's network) and the DeepLab "
+        "initialization"
     )
 
 
@@ -102,7 +95,7 @@ def _initialization(state: State) -> Converted:
         f"backbone.{k}": v for k, v in scale.items() if not k.startswith("layer5.")
     }
     family = "the DeepLab initialization (ImageNet + COCO)"
-    return Converted(_complete(backbone, {"backbone": _resnet()}), family, "backbone")
+    return Converted(complete(backbone, {"backbone": _resnet()}), family, "backbone")
 
 
 def _fcn8s(state: State) -> Converted:
@@ -114,8 +107,8 @@ def _fcn8s(state: State) -> Converted:
     num_classes = state["score_fr.weight"].shape[0]
     with torch.device("meta"):
         backbone, head = FCNVGG(), FCN8sHead(num_classes)
-    complete = _complete(renamed, {"backbone": backbone, "decode_head": head})
-    return Converted(complete, "BDL or FDA", "fcn8s", num_classes)
+    whole = complete(renamed, {"backbone": backbone, "decode_head": head})
+    return Converted(whole, "BDL or FDA", "fcn8s", num_classes)
 
 
 def _deeplabv2(state: State, dilations: Dilations) -> Converted:
@@ -149,8 +142,8 @@ def _deeplabv2(state: State, dilations: Dilations) -> Converted:
             head = heads[match["layer"]]
             renamed[f"{head}.convs.{match['branch']}.{match['kind']}"] = value
     family = "AdaptSegNet, SIM, ADVENT or IntraDA" if two_level else "BDL or FDA"
-    complete = _complete(renamed, parts)
-    return Converted(complete, family, "deeplabv2", num_classes, used, reason)
+    whole = complete(renamed, parts)
+    return Converted(whole, family, "deeplabv2", num_classes, used, reason)
 
 
 def _resnet() -> nn.Module:
@@ -161,38 +154,3 @@ def _resnet() -> nn.Module:
 def _head(channels: int, num_classes: int, dilations: tuple[int, ...]) -> nn.Module:
     with torch.device("meta"):
         return DeepLabV2Head(channels, num_classes, dilations)
-
-
-def _complete(renamed: State, parts: Mapping[str, nn.Module]) -> State:
-    """Check the names and shapes against the networks; add counters that lack."""
-    expected = {
-        f"{part}.{name}": value
-        for part, module in parts.items()
-        for name, value in module.state_dict().items()
-    }
-    counters = {name for name in expected if name.endswith("num_batches_tracked")}
-    missing = expected.keys() - counters - renamed.keys()
-    unknown = renamed.keys() - expected.keys()
-    wrong = {
-        name
-        for name in expected.keys() & renamed.keys()
-        if expected[name].shape != renamed[name].shape
-    }
-    for what, names in (
-        ("lacks", missing),
-        ("has extra", unknown),
-        ("mis-sizes", wrong),
-    ):
-        if names:
-            raise UserError(
-                f"the file looks like a public checkpoint, but {what} "
-                f"{_some(names)} (in the host's names)"
-            )
-    zero = torch.zeros((), dtype=torch.long)
-    return {name: renamed.get(name, zero).clone() for name in expected}
-
-
-def _some(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    more = f" and {len(ordered) - 3} more" if len(ordered) > 3 else ""
-    return ", ".join(ordered[:3]) + more if ordered else "nothing"

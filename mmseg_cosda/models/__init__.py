@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from mmseg_cosda.models.alignments import AdversarialLoss, ClassWiseCosineLoss
+from mmseg_cosda.models.alignments import (
+    AdversarialLoss,
+    ClassWiseCosineLoss,
+    EntropyLoss,
+    FeatureDistanceLoss,
+)
 from mmseg_cosda.models.backbones import FCNVGG, DeepLabResNet
 from mmseg_cosda.models.data_preprocessor import UDADataPreprocessor
-from mmseg_cosda.models.decode_heads import DeepLabV2Head, FCN8sHead
+from mmseg_cosda.models.decode_heads import DAFormerHead, DeepLabV2Head, FCN8sHead
 from mmseg_cosda.models.discriminators import FCDiscriminator
 from mmseg_cosda.models.phases import (
     ClassMixPhase,
@@ -22,11 +27,14 @@ __all__ = [
     "AdversarialLoss",
     "ClassMixPhase",
     "ClassWiseCosineLoss",
+    "DAFormerHead",
     "DeepLabResNet",
     "DeepLabV2Head",
     "EMATeacher",
+    "EntropyLoss",
     "FCDiscriminator",
     "FCN8sHead",
+    "FeatureDistanceLoss",
     "FrozenReference",
     "MaskedPhase",
     "SourcePhase",

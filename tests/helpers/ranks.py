@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from helpers.own_data import dataset, own_config
 from helpers.toys import batch, build, cosine_config
 from mmseg_cosda.engine.distributed import UDADistributedDataParallel
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.models.alignments import FeatureDistanceLoss
 from mmseg_cosda.models.alignments.gather import gather_rows
 
 STEPS = 4
@@ -89,4 +91,21 @@ def train_on_leaked_labels(rank: int, port: int, folder: str) -> None:
         Runner.from_cfg(cfg).train()
     except UserError as error:
         (root / f"{rank}.txt").write_text(str(error))
+    dist.destroy_process_group()
+
+
+def feature_distance_rank(rank: int, port: int, out: str) -> None:
+    """Save the gradient of one image of a batch, of which each process has one."""
+    dist.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    parts, options = torch.load(Path(out) / "in.pth")
+    feature, reference, labels = (each[rank : rank + 1] for each in parts)
+    feature = feature.detach().requires_grad_()
+    domain: Any = SimpleNamespace(
+        features={"backbone[-1]": feature},
+        reference={"backbone[-1]": reference},
+        labels=labels,
+        pixels=None,
+    )
+    loss = FeatureDistanceLoss(**options).on_source(domain)["loss"]
+    torch.save(torch.autograd.grad(loss, feature)[0], Path(out) / f"{rank}.pth")
     dist.destroy_process_group()

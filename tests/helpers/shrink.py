@@ -25,11 +25,14 @@ CHANNELS = {
     "DeepLabResNet": (64, 32, 16),
     "MobileNetV2": (32, 16, 8),
     "FCNVGG": (8, 16, 8),
+    "MixVisionTransformer": (32, 20, 8),
 }
 REDUCED: dict[str, dict[str, Any]] = {
     "DeepLabResNet": dict(base_channels=2, stem_channels=2, depth=50),
     "MobileNetV2": dict(widen_factor=0.1),
     "FCNVGG": dict(base_channels=2, fc_channels=8),
+    "MixVisionTransformer": dict(embed_dims=4, num_layers=(1, 1, 1, 1)),
+    "DAFormerHead": dict(in_channels=(4, 8, 20, 32), embed_dims=8, channels=8),
 }
 
 
@@ -76,7 +79,8 @@ def make_folders(root: Path) -> None:
         "demo": ["target_train_00000", "target_train_00001"],
     }.items():
         for name in names:
-            save_ids(pseudo / task / f"{name}.png", ids % 5)
+            for folder in (task, f"{task}_fda"):
+                save_ids(pseudo / folder / f"{name}.png", ids % 5)
 
 
 def make_aerial_and_night(data: Path, ids: Any) -> None:
@@ -121,7 +125,7 @@ def shrink(cfg: Config) -> Config:
     channels = CHANNELS[cfg.model.backbone.type]
     if cfg.model.decode_head.type == "FCN8sHead":
         cfg.model.decode_head.in_channels = tuple(reversed(channels))
-    else:
+    elif cfg.model.decode_head.type != "DAFormerHead":  # it reads all maps
         cfg.model.decode_head.in_channels = channels[0]
     for alignment in cfg.model.alignments.values():
         for tap in alignment.get("taps", {}).values():
@@ -168,7 +172,13 @@ def _small_part(part: ConfigDict) -> None:
 def _small_data(part: ConfigDict) -> None:
     if part.get("type") == "ResizePIL":
         part["size"] = SIZE
+    elif part.get("type") == "Resize":
+        part.update(scale=SIZE, keep_ratio=False)
     elif part.get("type") == "RandomCrop":
-        part["crop_size"] = (24, 24)
+        # A crop to the other domain's size stays one; MiT reduces 30 pixels to 1.
+        square = len({*part["crop_size"]}) == 1
+        part["crop_size"] = (30, 30) if square else SIZE[::-1]
+    elif part.get("type") == "FourierTransfer":
+        part["beta"] = 0.1
     elif part.get("type") == "DemoStreetsDataset":
         part.update(length=2, image_size=SIZE)

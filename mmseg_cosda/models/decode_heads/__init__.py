@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from mmseg_cosda.models.decode_heads.daformer_head import DAFormerHead
 from mmseg_cosda.models.decode_heads.deeplabv2_head import DeepLabV2Head
 from mmseg_cosda.models.decode_heads.fcn8s_head import FCN8sHead
 
-__all__ = ["DeepLabV2Head", "FCN8sHead"]
+__all__ = ["DAFormerHead", "DeepLabV2Head", "FCN8sHead"]
