@@ -80,6 +80,8 @@ def test_the_input_stays_and_values_beyond_are_cut() -> None:
     got = shift_color(image, shift)
     assert image.equal(before)
     torch.testing.assert_close(got, image.clamp(0, 1), rtol=0, atol=1e-6)
+    shift = ColorShift(1.1, 0.9, 1.2, 0.1, (2, 3, 1, 0))
+    assert shift_color(image, shift).equal(shift_color(image.clamp(0, 1), shift))
 
 
 def test_factors_are_uniform_and_orders_equally_probable() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from helpers import taught_ranks
+from helpers.processes import free_port, run_ranks
 from helpers.toys import CLASSES, batch, build, cosine_config, head_config
 from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper
@@ -231,3 +234,20 @@ def test_auxiliary_heads_learn_the_same_labels() -> None:
 def test_without_a_teacher_there_is_one_line() -> None:
     with pytest.raises(ValueError, match=r"model.phases.mixed asks for a teacher"):
         build(phases=BOTH)
+
+
+def test_two_processes_equal_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_ranks(taught_ranks.train_rank, free_port(), str(tmp_path), processes=2)
+    ranks = [torch.load(tmp_path / f"{rank}.pth") for rank in range(2)]
+    hub = MessageHub.get_current_instance()
+    monkeypatch.setattr(hub, "_runtime_info", type(hub.runtime_info)(hub.runtime_info))
+    single = taught_ranks.student()
+    taught_ranks.train(single, single, None)
+    state = single.state_dict()
+    assert any(name.startswith("teacher.backbone") for name in state)
+    for name, value in state.items():
+        assert torch.equal(ranks[0][name], ranks[1][name]), name
+        if not name.endswith(("stamps", "pushes")):  # a push is of each process
+            torch.testing.assert_close(ranks[0][name], value, rtol=1e-4, atol=1e-6)
