@@ -12,7 +12,7 @@ from mmseg.registry import DATASETS
 
 import mmseg_cosda  # noqa: F401  (registers what the configs name)
 from helpers.own_data import dataset
-from mmseg_cosda.datasets import class_counting, class_counts
+from mmseg_cosda.datasets import class_counting, loaded_labels
 
 
 def count_rank(rank: int, port: int, root: str, out: str) -> None:
@@ -21,7 +21,7 @@ def count_rank(rank: int, port: int, root: str, out: str) -> None:
     init_default_scope("mmseg")
     source = DATASETS.build(dataset(Path(root), "source", labelled=True))
     asked = []
-    count_image = class_counts.count_image
+    count_image = loaded_labels.count_image
 
     def noted(dataset: Any, index: int) -> Any:
         asked.append(index)

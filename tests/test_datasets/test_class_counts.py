@@ -21,11 +21,8 @@ from torch.utils.data import Dataset
 
 from mmseg_cosda.datasets import DemoStreetsDataset, class_counting
 from mmseg_cosda.datasets.class_counting import counted
-from mmseg_cosda.datasets.class_counts import (
-    ClassCounts,
-    count_image,
-    dataset_identity,
-)
+from mmseg_cosda.datasets.class_counts import ClassCounts
+from mmseg_cosda.datasets.loaded_labels import count_image, dataset_identity
 from mmseg_cosda.errors import UserError
 
 # 7 road, 11 building, 26 car; 0 is ignored.
@@ -164,7 +161,7 @@ def test_the_file_lies_below_work_dirs_and_is_counted_once(
     shutil.rmtree(own / "source/labels")
     monkeypatch.setattr(class_counting, "_rows", None)  # not called again
     monkeypatch.setattr(
-        "mmseg_cosda.datasets.class_counts.dataset_identity", lambda _: found.identity
+        "mmseg_cosda.datasets.class_counting.dataset_identity", lambda _: found.identity
     )
     assert counted(dataset).pixels.tolist() == found.pixels.tolist()
 
