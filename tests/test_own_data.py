@@ -157,8 +157,8 @@ def test_without_labelled_photographs_nothing_is_measured(tmp_path: Path) -> Non
     template = tmp_path / "configs/own_data/source_only.py"
     template.write_text(template.read_text() + lines)
     measuring = {"test", "compare_predictions", "export"}
-    others = ("--resume", "configs/own_data/self_training.py", "tensorboard")
-    others += ("rare_classes", "some_labels")
+    others = ["--resume", "configs/own_data/self_training.py", "tensorboard"]
+    others += ["rare_classes", "some_labels"]
     run_all(
         tmp_path,
         [

@@ -14,11 +14,8 @@ import mmseg_cosda  # noqa: F401  (registers what configs name)
 from mmseg_cosda.commands import tool_parser
 from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.datasets.class_counting import counted
-from mmseg_cosda.datasets.class_counts import (
-    ClassCounts,
-    dataset_identity,
-    default_path,
-)
+from mmseg_cosda.datasets.class_counts import ClassCounts, default_path
+from mmseg_cosda.datasets.loaded_labels import dataset_identity
 from mmseg_cosda.datasets.orders import RareClassOrder
 from mmseg_cosda.errors import UserError, run_tool
 

@@ -6,6 +6,7 @@ from mmseg_cosda.datasets.demo_streets import DemoStreetsDataset
 from mmseg_cosda.datasets.domain_pair import DomainPairDataset
 from mmseg_cosda.datasets.folder import FolderSegDataset
 from mmseg_cosda.datasets.gta5 import GTA5Dataset
+from mmseg_cosda.datasets.orders import RareClassOrder
 from mmseg_cosda.datasets.pseudo_label import PseudoLabelDataset
 from mmseg_cosda.datasets.synthia import SYNTHIADataset
 from mmseg_cosda.datasets.transforms import (
@@ -27,6 +28,7 @@ __all__ = [
     "GTA5Dataset",
     "LoadDemoStreet",
     "PseudoLabelDataset",
+    "RareClassOrder",
     "RawIdsToTrainIds",
     "ResizePIL",
     "SYNTHIADataset",

@@ -22,11 +22,10 @@ from rich.progress import (
 from torch.utils.data import DataLoader, Dataset
 
 from mmseg_cosda.commands import command
-from mmseg_cosda.datasets.class_counts import (
-    ClassCounts,
-    Int64,
+from mmseg_cosda.datasets.class_counts import ClassCounts, Int64, default_path
+from mmseg_cosda.datasets.loaded_labels import (
     count_image,
-    default_path,
+    dataset_identity,
     image_name,
 )
 from mmseg_cosda.errors import UserError
@@ -66,10 +65,10 @@ def counted(
         if steps is not None:
             try:
                 outcome = [next(steps)]
-            except UserError as error:
+            except (ValueError, OSError) as error:  # the others must not wait
                 outcome = [error]
         dist.broadcast_object_list(outcome)
-    if isinstance(outcome[0], UserError):
+    if isinstance(outcome[0], Exception):
         raise outcome[0]
     assert isinstance(outcome[0], ClassCounts)
     return outcome[0]
@@ -79,7 +78,13 @@ def _count(
     dataset: Any, path: str | None, workers: int | None
 ) -> Iterator[ClassCounts | None]:
     """Yield None every now and then, at last the counts of all images."""
-    counts = ClassCounts.empty(dataset)
+    classes = dataset.metainfo.get("classes")
+    if not classes:
+        raise UserError(
+            f"{type(dataset).__name__} names no classes to count; give it "
+            "metainfo=dict(classes=...)"
+        )
+    counts = ClassCounts.empty(dataset_identity(dataset), classes)
     file = default_path(dataset, counts.identity) if path is None else Path(path)
     if file.is_file():
         stored = ClassCounts.read(file)

@@ -1,8 +1,7 @@
-"""How many pixels of each class each image of a dataset holds, counted once."""
+"""How many pixels of each class the images of a dataset hold: a table and its file."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -12,20 +11,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from mmengine.dataset import Compose
 
-from mmseg_cosda.datasets.check import LABEL_LOADERS
-from mmseg_cosda.datasets.label_facts import label_of
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.files import atomic_write
-from mmseg_cosda.randomness import derived_randomness
 
 Int64 = npt.NDArray[np.int64]
 
 DEFAULT_FOLDER = Path("work_dirs", "class_counts")
-
-# What an entry of a dataset says of the meaning of its label file.
-_MEANING = ("label_map", "reduce_zero_label", "id_map", "ignore_index", "pseudo_label")
 
 
 @dataclass(frozen=True)
@@ -33,7 +25,7 @@ class ClassCounts:
     """Pixels of each class in each image, in the dataset's order.
 
     Args:
-        identity: Of the dataset that was counted, :func:`dataset_identity`.
+        identity: Of the dataset that was counted, see ``loaded_labels``.
         classes: Its class names.
         names: Its images' names, those that have been counted: a prefix of all while
             counting is under way.
@@ -99,23 +91,15 @@ class ClassCounts:
             ) from error
 
     @classmethod
-    def empty(cls, dataset: Any) -> ClassCounts:
+    def empty(cls, identity: str, classes: Sequence[str]) -> ClassCounts:
         """Return the counts of a dataset before its first image.
 
         Args:
-            dataset: A dataset of the host or one that wraps some.
-
-        Raises:
-            UserError: If it names no classes.
+            identity: Of the dataset.
+            classes: Its class names.
         """
-        classes = tuple(dataset.metainfo.get("classes") or ())
-        if not classes:
-            raise UserError(
-                f"{type(dataset).__name__} names no classes to count; give it "
-                "metainfo=dict(classes=...)"
-            )
         none = np.zeros((0, len(classes)), np.int64)
-        return cls(dataset_identity(dataset), classes, (), none[:, 0], none)
+        return cls(identity, tuple(classes), (), none[:, 0], none)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> ClassCounts:
@@ -148,142 +132,6 @@ def default_path(dataset: Any, identity: str) -> Path:
 
     Args:
         dataset: The dataset.
-        identity: Its :func:`dataset_identity`, so that no file is another dataset's.
+        identity: Its ``dataset_identity``, so that no file is another dataset's.
     """
     return DEFAULT_FOLDER / f"{type(dataset).__name__}_{identity[:12]}.json"
-
-
-def dataset_identity(dataset: Any) -> str:
-    """Return a digest of what the counts of a dataset depend on.
-
-    Names of images and labels, sizes of the label files, the classes and how ids
-    become classes; not where the data lies nor when it was written, so that a copy of
-    a data set has the same counts.
-
-    Args:
-        dataset: A dataset of the host or one that wraps some.
-
-    Returns:
-        64 hexadecimal digits.
-    """
-    classes = list(dataset.metainfo.get("classes") or ())
-    digest = hashlib.sha256(repr(classes).encode())
-    for index in range(len(dataset)):
-        part, inner = find_part(dataset, index)
-        info = entry(part, inner)
-        label = info.get("seg_map_path")
-        size = None
-        if label is not None:
-            size = os.path.getsize(label) if os.path.isfile(label) else None
-            label = _below(part, str(label))
-        facts = [image_name(dataset, index), label, size]
-        facts += [_content(info.get(key)) for key in _MEANING]
-        for loader in _loaders(part)[:1]:
-            facts += [_content(getattr(loader, key, None)) for key in _MEANING]
-        digest.update(repr(facts).encode())
-    return digest.hexdigest()
-
-
-def image_name(dataset: Any, index: int) -> str:
-    """Return an image's name below its dataset's folder.
-
-    Args:
-        dataset: The dataset.
-        index: The image's.
-    """
-    part, inner = find_part(dataset, index)
-    return _below(part, str(entry(part, inner).get("img_path", f"sample {inner}")))
-
-
-def count_image(dataset: Any, index: int) -> tuple[int, Int64]:
-    """Count the pixels of an image's label, as training loads it.
-
-    Args:
-        dataset: The dataset.
-        index: The image's.
-
-    Returns:
-        All pixels, and the pixels of each class, (C,).
-
-    Raises:
-        UserError: If the image has no label.
-        ValueError: What the reader of labels says of its file.
-    """
-    label = _label(*find_part(dataset, index))
-    if label is None:
-        raise UserError(
-            f"{image_name(dataset, index)} has no label, but classes are counted in "
-            "labels: give its dataset a data_prefix with seg_map_path and a pipeline "
-            'that loads labels (dict(type="LoadAnnotations"))'
-        )
-    num_classes = len(dataset.metainfo["classes"])
-    known = label.ravel()
-    if label.dtype != np.uint8:  # as loaders of other projects give them
-        known = known[(known >= 0) & (known < num_classes)]
-    return label.size, np.bincount(known, minlength=num_classes)[:num_classes]
-
-
-def find_part(dataset: Any, index: int) -> tuple[Any, int]:
-    """Return the dataset, among those that one wraps, that reads an image.
-
-    Args:
-        dataset: A dataset, or mmengine's ``ConcatDataset``, ``RepeatDataset``, ....
-        index: The image's.
-
-    Returns:
-        The inner dataset and the image's index in it.
-    """
-    if not hasattr(dataset, "_get_ori_dataset_idx"):
-        return dataset, index
-    found = dataset._get_ori_dataset_idx(index)
-    if hasattr(dataset, "datasets"):
-        return find_part(dataset.datasets[found[0]], int(found[1]))
-    return find_part(dataset.dataset, int(found))
-
-
-def entry(part: Any, index: int) -> dict[str, Any]:
-    """Return what the pipeline of a dataset starts with; nothing if it has none.
-
-    Args:
-        part: A dataset that wraps no other.
-        index: The image's index in it.
-    """
-    return dict(part.get_data_info(index)) if hasattr(part, "get_data_info") else {}
-
-
-def _below(part: Any, path: str) -> str:
-    root = getattr(part, "data_root", None)
-    return path.removeprefix(str(root)).lstrip("/") if root else path
-
-
-def _content(option: Any) -> Any:
-    """Return an option, or what is in the file that it names."""
-    if isinstance(option, str) and os.path.isfile(option):
-        return Path(option).read_bytes()
-    return option
-
-
-def _transforms(part: Any) -> list[Any]:
-    pipeline = getattr(part, "pipeline", None)
-    return list(pipeline.transforms) if isinstance(pipeline, Compose) else []
-
-
-def _loaders(part: Any) -> list[Any]:
-    return [t for t in _transforms(part) if isinstance(t, LABEL_LOADERS)]
-
-
-def _label(part: Any, index: int) -> npt.NDArray[Any] | None:
-    """Return a label as it is loaded, before any augmentation: (H, W) ids."""
-    loaders, info = _loaders(part), entry(part, index)
-    with derived_randomness(index):
-        if loaders and info.get("seg_map_path") is not None:
-            label = loaders[0](dict(info, seg_fields=[])).get("gt_seg_map")
-            return None if label is None else np.asarray(label)
-        for transform in _transforms(part) if info else ():
-            info = transform(info)
-            if "gt_seg_map" in (info or ()):
-                return np.asarray(info["gt_seg_map"])
-            if not isinstance(info, dict) or "data_samples" in info:
-                break
-        # No pipeline that can be taken apart.
-        return label_of(part[index])

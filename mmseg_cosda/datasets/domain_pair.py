@@ -139,7 +139,7 @@ class DomainPairDataset(Dataset[dict[str, Any]]):
     def _read(self, index: int, name: str, position: int) -> Any:
         """Return a domain's sample, made again while its order doesn't accept it."""
         order = self._order[name]
-        for attempt in range(order.tries):
+        for attempt in range(order.attempts):
             # The first seed has no part of its own: it is that of a single attempt.
             parts = (index, position, attempt) if attempt else (index, position)
             with derived_randomness(derive_seed(self.seed, *parts)):

@@ -35,8 +35,8 @@ class Order(ABC):
     resume, and processes that share the positions share the stream.
     """
 
-    tries: int = 1
-    """How often the sample of a position may be made, each time with other crops."""
+    attempts: int = 1
+    """How often the sample of a position may be made, each time with another crop."""
 
     @abstractmethod
     def __getitem__(self, position: int) -> int:
@@ -145,7 +145,7 @@ class RareClassOrder(Order):
         crop_share: The same for a crop, of the pixels of the whole image at the size
             at which it is cropped. Default: DAFormer's 1500 of 1280x720, 0.163 %.
         tries: Crops at most after the first; 0 takes each as it comes. Default 10,
-            DAFormer's. An image that isn't cropped is made once.
+            DAFormer's. Each loads the image again; one that isn't cropped is made once.
 
     Raises:
         ValueError: If an option is out of range.
@@ -175,7 +175,7 @@ class RareClassOrder(Order):
         self.dataset, self.seed, self.class_counts = dataset, seed, class_counts
         self.temperature = temperature
         self.min_share, self.crop_share = min_share, crop_share
-        self.tries = 1 + tries
+        self.attempts = 1 + tries
         self.probabilities = np.zeros(0)  # P, (C,)
         self.images: list[npt.NDArray[np.int64]] = []  # of each class, indices
         self.scarce = np.zeros(0, np.int64)  # classes of which no image has enough

@@ -12,7 +12,7 @@ from mmseg.registry import DATASETS
 
 import mmseg_cosda  # noqa: F401  (registers what the configs name)
 from helpers.own_data import dataset
-from mmseg_cosda.datasets import class_counting
+from mmseg_cosda.datasets import class_counting, loaded_labels
 
 
 def count_rank(rank: int, port: int, root: str, out: str) -> None:
@@ -21,14 +21,16 @@ def count_rank(rank: int, port: int, root: str, out: str) -> None:
     init_default_scope("mmseg")
     source = DATASETS.build(dataset(Path(root), "source", labelled=True))
     asked = []
-    count_image = class_counting.count_image
+    count_image = loaded_labels.count_image
 
     def noted(dataset: Any, index: int) -> Any:
         asked.append(index)
         return count_image(dataset, index)
 
-    class_counting.count_image = noted
-    class_counting.SAVE_SECONDS = -1.0  # the others hear of each image
+    vars(class_counting).update(
+        count_image=noted,
+        SAVE_SECONDS=-1.0,  # the others hear of each image
+    )
     counts = class_counting.counted(source, f"{out}/counts.json", 0)
     said = {"pixels": counts.pixels.tolist(), "asked": len(asked)}
     dist.barrier()

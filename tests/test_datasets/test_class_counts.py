@@ -16,15 +16,13 @@ from helpers.class_counting import count_rank
 from helpers.processes import free_port, run_ranks
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
+from PIL import Image
 from torch.utils.data import Dataset
 
 from mmseg_cosda.datasets import DemoStreetsDataset, class_counting
 from mmseg_cosda.datasets.class_counting import counted
-from mmseg_cosda.datasets.class_counts import (
-    ClassCounts,
-    count_image,
-    dataset_identity,
-)
+from mmseg_cosda.datasets.class_counts import ClassCounts
+from mmseg_cosda.datasets.loaded_labels import count_image, dataset_identity
 from mmseg_cosda.errors import UserError
 
 # 7 road, 11 building, 26 car; 0 is ignored.
@@ -60,7 +58,7 @@ def loop_counts(paths: Sequence[Path], classes: int) -> list[list[int]]:
     rows = []
     for path in paths:
         row = [0] * classes
-        for value in np.array(folders.Image.open(path)).ravel().tolist():
+        for value in np.array(Image.open(path)).ravel().tolist():
             if value < classes:
                 row[value] += 1
         rows.append(row)
@@ -163,7 +161,7 @@ def test_the_file_lies_below_work_dirs_and_is_counted_once(
     shutil.rmtree(own / "source/labels")
     monkeypatch.setattr(class_counting, "_rows", None)  # not called again
     monkeypatch.setattr(
-        "mmseg_cosda.datasets.class_counts.dataset_identity", lambda _: found.identity
+        "mmseg_cosda.datasets.class_counting.dataset_identity", lambda _: found.identity
     )
     assert counted(dataset).pixels.tolist() == found.pixels.tolist()
 
@@ -198,9 +196,12 @@ def test_what_is_counted_is_written_every_now_and_then(
     monkeypatch.setattr(class_counting, "SAVE_SECONDS", -1.0)
     written: list[int] = []
     write = ClassCounts.write
-    monkeypatch.setattr(
-        ClassCounts, "write", lambda c, p: (written.append(len(c)), write(c, p))[1]
-    )
+
+    def noted(counts: ClassCounts, path: str) -> None:
+        written.append(len(counts))
+        write(counts, path)
+
+    monkeypatch.setattr(ClassCounts, "write", noted)
     dataset = build(own_data.dataset(own, "source", labelled=True))
     counted(dataset, str(own.parent / "a.json"), 0)
     assert written == [1, 2, 3, 4, 5]
@@ -214,7 +215,8 @@ def test_another_datasets_file_and_no_file_of_ours_are_refused(own: Path) -> Non
     with pytest.raises(UserError, match=r"5 images, not 4\. Count again with .*--over"):
         counted(build(less), str(path))
     stored = json.loads(path.read_text())
-    for broken in ({}, [], dict(stored, images=[["a", 1, {"7": 1}]])):
+    others: list[Any] = [{}, [], dict(stored, images=[["a", 1, {"7": 1}]])]
+    for broken in others:
         path.write_text(json.dumps(broken))
         with pytest.raises(UserError, match=r"counts\.json' is no file of count"):
             counted(dataset, str(path))
