@@ -74,7 +74,16 @@ setup(
         "tensorboard": ["tensorboard"],
         # tools/render_streets.py; OpenCV and Pillow come with the host.
         "renderer": ["moderngl>=5.10"],
-        # setuptools: a test builds the wheel.
-        "tests": [*PLOTS, "mypy", "pytest", "pytest-xdist", "ruff", "setuptools>=70.1"],
+        # setuptools: a test builds the wheel. kornia: the outside reference of the
+        # color jitter; it brings kornia-rs alone.
+        "tests": [
+            *PLOTS,
+            "kornia>=0.7",
+            "mypy",
+            "pytest",
+            "pytest-xdist",
+            "ruff",
+            "setuptools>=70.1",
+        ],
     },
 )

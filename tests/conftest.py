@@ -17,6 +17,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
 import torch
+from mmengine.logging import MessageHub
 from mmengine.visualization import Visualizer
 
 torch.set_num_threads(1)
@@ -64,12 +65,13 @@ def names_of_their_own() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def visualizers_of_their_own() -> None:
-    """Forget the visualizers of the tests before: the host keeps one per name.
+def instances_of_their_own() -> None:
+    """Forget what the host keeps of the tests before, one instance per name.
 
-    It would go on writing to the folder of the training that made it.
+    A visualizer would go on writing to the folder of the training that made it, and a
+    step outside a training would take itself for one of the last training's.
     """
-    for kind in (Visualizer, *Visualizer.__subclasses__()):
+    for kind in (Visualizer, *Visualizer.__subclasses__(), MessageHub):
         kind._instance_dict.clear()
 
 

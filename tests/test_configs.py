@@ -109,6 +109,7 @@ def check_losses(cfg: Config, logged: set[str], moved: set[str]) -> None:
     alignments = cfg.model.alignments
     assert ("cosine.loss" in logged) == ("cosine" in alignments)
     assert ("adversarial.loss_adversarial" in logged) == ("adversarial" in alignments)
+    assert ("entropy.loss" in logged) == ("entropy" in alignments)
     trained = any(key.startswith("alignments.adversarial.") for key in moved)
     assert trained == ("adversarial" in alignments)
     labelled = cfg.train_dataloader.dataset.target.type == "PseudoLabelDataset"

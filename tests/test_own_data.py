@@ -59,6 +59,9 @@ def make_data(data: Path) -> None:
         save_ids(data / f"renders/labels/town/{i}.png", np.roll(ids, i))
     for seed, (name, size) in enumerate(PHOTOGRAPHS.items()):
         save_image(data / "photos/train" / name, *size, seed)
+    for i in range(3):
+        save_image(data / f"photos/some/images/{i}.png", 64, 32, i)
+        save_ids(data / f"photos/some/labels/{i}.png", np.roll(ids, i))
     for i in range(10):
         suffix = "JPG" if i % 2 else "png"
         save_image(data / f"photos/val/images/{i}.{suffix}", 64 + i, 32, i)
@@ -124,15 +127,17 @@ def lacks_an_extra(name: str, args: list[str]) -> bool:
 
 
 def test_the_page_trains_what_it_says(project: Path) -> None:
-    assert len(COMMANDS) == 13
-    for name in ("source_only", "cosda_no-pl", "self_training", "cosda"):
+    assert len(COMMANDS) == 16
+    names = ("source_only", "cosda_no-pl", "self_training", "cosda")
+    for name in (*names, "rare_classes", "some_labels"):
         path = project / "work_dirs/own_data" / name / "iter_2.pth"
         saved = torch.load(path, weights_only=False)
         assert saved["state_dict"]["decode_head.convs.0.weight"].shape[0] == 5
         assert saved["meta"]["dataset_meta"]["classes"][0] == "road"
         assert (path.parent / "best_mIoU_iter_2.pth").exists()
         has_queue = any(key.startswith("alignments.") for key in saved["state_dict"])
-        assert has_queue == ("cosda" in name)
+        assert has_queue == (name not in ("source_only", "self_training"))
+    assert len(list((project / "work_dirs/class_counts").glob("*.json"))) == 1
 
 
 def test_each_photograph_has_a_pseudo_label_of_its_size(project: Path) -> None:
@@ -153,6 +158,7 @@ def test_without_labelled_photographs_nothing_is_measured(tmp_path: Path) -> Non
     template.write_text(template.read_text() + lines)
     measuring = {"test", "compare_predictions", "export"}
     others = ("--resume", "configs/own_data/self_training.py", "tensorboard")
+    others += ("rare_classes", "some_labels")
     run_all(
         tmp_path,
         [

@@ -33,12 +33,15 @@ EPILOG = """\
 The images are those of the target in train_dataloader, read with the test pipeline;
 their ground truth is not looked at. A PNG has the size of the network's input, the
 name of its image, and the ignore index where the confidence is not above the class's
-threshold. Interrupted, the same command goes on where it stopped.
+threshold. Interrupted, the same command goes on where it stopped. Of several
+checkpoints of the config the probabilities are averaged; all their networks are on the
+device at once.
 
 Example:
   python tools/generate_pseudo_labels.py configs/self_training/deeplabv2_demo.py \\
       work_dirs/cosda/deeplabv2_demo_no-pl/iter_400.pth \\
       --out work_dirs/pseudo_labels/demo
+  python tools/generate_pseudo_labels.py CONFIG CHECKPOINT CHECKPOINT --out DIR
   torchrun --nproc_per_node 4 tools/generate_pseudo_labels.py CONFIG CHECKPOINT \\
       --out DIR
 """
@@ -49,7 +52,7 @@ def parse_args(args: Sequence[str] | None = None) -> argparse.Namespace:
     parser = tool_parser("generate_pseudo_labels", __doc__, EPILOG)
     add = parser.add_argument
     add("config", help="config with a target domain, such as configs/self_training/*")
-    add("checkpoint", help="checkpoint of the model that predicts")
+    add("checkpoint", nargs="+", help="of the model that predicts, or of several")
     add("--out", required=True, metavar="DIR", help="folder of the pseudo-labels")
     add("--quantile", type=float, default=0.5, help="of a class's confidences (0.5)")
     add("--cap", type=float, default=0.9, help="upper bound of a threshold (0.9)")
@@ -88,20 +91,25 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     pipeline = inference_pipeline(cfg, with_labels=args.evaluate)
     images = TargetImages(target, pipeline)
     images.require_labels("leave --evaluate out")
-    model = load_model(cfg, args.checkpoint, device)
+    models = [load_model(cfg, path, device) for path in args.checkpoint]
     generator = PseudoLabelGenerator(
-        model, images, Spool(args.out), options, args.workers
+        models[0], images, Spool(args.out), options, args.workers, models[1:]
     )
     target.pop("pipeline", None)
     manifest = {
         "config": args.config,
-        "checkpoint": args.checkpoint,
-        "weights": weights_digest(model),
+        "checkpoint": _one_or_all(args.checkpoint),
+        "weights": _one_or_all([weights_digest(model) for model in models]),
         "data": content_digest(cfg["model"], target, pipeline, generator.names),
         "device": torch.device(device).type,
         **vars(options),
     }
     return generate(generator, manifest, args.overwrite)
+
+
+def _one_or_all(values: list[str]) -> str | list[str]:
+    """Return what a report says of one checkpoint, or of each of several."""
+    return values[0] if len(values) == 1 else values
 
 
 def show(report: dict[str, Any], out: Path, picture: Path) -> None:

@@ -42,10 +42,10 @@ def build_segmentor(config: Any, device: str, single_domain: bool) -> Any:
     Args:
         config: ``model`` of a training config.
         device: Such as "cpu" or "meta".
-        single_domain: Leave the alignments out.
+        single_domain: Leave out what only a training on two domains has.
 
     Returns:
-        The segmentor in train mode.
+        The segmentor in train mode; a frozen reference is a copy of its backbone.
     """
     init_default_scope("mmseg")
     config = ConfigDict(copy.deepcopy(dict(config)))
@@ -53,16 +53,27 @@ def build_segmentor(config: Any, device: str, single_domain: bool) -> Any:
         part.pop("init_cfg", None)
         part.pop("pretrained", None)
     if single_domain:
-        config.pop("alignments", None)
+        for part in ("alignments", "phases", "teacher", "reference"):
+            config.pop(part, None)
     with torch.device(device):
         model = MODELS.build(config)
-    return model.to(device).train()
+    model = model.to(device).train()
+    if model.reference is not None:
+        copied = copy.deepcopy(model.backbone).eval()
+        copied.requires_grad_(False)
+        model.reference.hold(copied)
+    return model
 
 
 def random_batch(
-    source: Size, target: Size, classes: int, device: str, target_labels: bool
+    source: Size,
+    target: Size,
+    classes: int,
+    device: str,
+    target_labels: bool,
+    images: int = 1,
 ) -> dict[str, Any]:
-    """Return a collated batch of one image per domain, labels in blocks of 8x8.
+    """Return a collated batch of both domains, labels in blocks of 8x8.
 
     Args:
         source: (H, W), multiples of 8 pixels.
@@ -70,12 +81,13 @@ def random_batch(
         classes: C.
         device: Of the images and labels.
         target_labels: Whether the target has pseudo-labels.
+        images: Of each domain.
 
     Returns:
         What ``DomainPairDataset`` yields through the host's collate.
     """
 
-    def branch(size: Size, labelled: bool) -> dict[str, list[Any]]:
+    def sample(size: Size, labelled: bool) -> SegDataSample:
         sample = SegDataSample()
         shape = dict(img_shape=size, ori_shape=size, pad_shape=size, flip=False)
         sample.set_metainfo(shape)
@@ -84,8 +96,16 @@ def random_batch(
             label = torch.randint(classes, small, device=device)
             label = label.repeat_interleave(8, 1).repeat_interleave(8, 2)
             sample.gt_sem_seg = PixelData(data=label)
-        image = torch.randint(256, (3, *size), dtype=torch.uint8, device=device)
-        return dict(inputs=[image], data_samples=[sample])
+        return sample
+
+    def branch(size: Size, labelled: bool) -> dict[str, list[Any]]:
+        samples = [sample(size, labelled) for _ in range(images)]
+        shape = (3, *size)
+        inputs = [
+            torch.randint(256, shape, dtype=torch.uint8, device=device)
+            for _ in range(images)
+        ]
+        return dict(inputs=inputs, data_samples=samples)
 
     return dict(source=branch(source, True), target=branch(target, target_labels))
 
@@ -98,6 +118,7 @@ def step_cost(
     device: str = "meta",
     single_domain: bool = False,
     target_labels: bool = True,
+    images: int = 1,
 ) -> StepCost:
     """Measure the second training step of a config's network.
 
@@ -109,6 +130,7 @@ def step_cost(
             networks of any size; "cpu" runs.
         single_domain: Train on the source alone, without alignments.
         target_labels: Whether the target has pseudo-labels (eq. 12) or none (eq. 11).
+        images: Of each domain.
 
     Returns:
         The step's cost.
@@ -120,10 +142,12 @@ def step_cost(
     wrapper = OptimWrapper(optimizer)
     labelled = target_labels and not single_domain
     classes = model.decode_head.num_classes
-    data = random_batch(source, target, classes, device, labelled)
-    model.train_step(data, wrapper)  # allocates the momentum
+    data = random_batch(source, target, classes, device, labelled, images)
+    model.train_step(data, wrapper)  # allocates the momentum, builds the teacher
     state = [each["momentum_buffer"] for each in optimizer.state.values()]
     held = [*model.parameters(), *model.buffers(), *state]
+    if model.reference is not None:
+        held += model.reference.weights()
     with LiveMemory(held) as memory:
         model.train_step(data, wrapper)
     queue = sum(b.numel() * b.element_size() for b in model.alignments.buffers())

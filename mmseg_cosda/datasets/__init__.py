@@ -10,6 +10,7 @@ from mmseg_cosda.datasets.pseudo_label import PseudoLabelDataset
 from mmseg_cosda.datasets.synthia import SYNTHIADataset
 from mmseg_cosda.datasets.transforms import (
     CheckLabels,
+    FourierTransfer,
     LoadDemoStreet,
     RawIdsToTrainIds,
     ResizePIL,
@@ -22,6 +23,7 @@ __all__ = [
     "DemoStreetsDataset",
     "DomainPairDataset",
     "FolderSegDataset",
+    "FourierTransfer",
     "GTA5Dataset",
     "LoadDemoStreet",
     "PseudoLabelDataset",

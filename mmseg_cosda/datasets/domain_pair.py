@@ -3,49 +3,20 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from mmseg.registry import DATASETS
+from mmengine.dataset import Compose
+from mmseg.registry import DATASETS, TASK_UTILS
 from torch.utils.data import Dataset
 
 from mmseg_cosda.datasets.label_facts import require_label
+from mmseg_cosda.datasets.orders import EpochPermutation, Order
 from mmseg_cosda.option_checks import require_choices
 from mmseg_cosda.randomness import derive_seed, derived_randomness
 
 DOMAINS = ("source", "target")
-
-
-class EpochPermutation:
-    """Maps a position of an endless stream to an index of a finite dataset.
-
-    Each epoch of ``size`` positions is a permutation of its own, a pure function
-    of (seed, epoch).
-
-    Args:
-        size: Number of samples.
-        seed: Non-negative integer.
-
-    Examples:
-        >>> order = EpochPermutation(3, seed=0)
-        >>> sorted(order[i] for i in range(3)), sorted(order[i] for i in range(3, 6))
-        ([0, 1, 2], [0, 1, 2])
-    """
-
-    def __init__(self, size: int, seed: int) -> None:
-        self.size, self.seed = size, seed
-        self._epoch = -1
-        self._permutation = np.empty(0, dtype=np.int64)
-
-    def __getitem__(self, position: int) -> int:
-        """Return the index of the sample at ``position``."""
-        epoch, offset = divmod(position, self.size)
-        if epoch != self._epoch:
-            generator = np.random.default_rng(derive_seed(self.seed, epoch))
-            self._permutation = generator.permutation(self.size)
-            self._epoch = epoch
-        return int(self._permutation[offset])
 
 
 @DATASETS.register_module()
@@ -66,7 +37,15 @@ class DomainPairDataset(Dataset[dict[str, Any]]):
         target_labels: What the labels of target samples may be: ``"pseudo"``, those
             of a ``PseudoLabelDataset`` (or none); or ``"ground_truth"``, its own, for
             semi-supervised training. The preflight refuses others before the first
-            iteration: a training on the target's ground truth is no adaptation.
+            iteration: a training on the target's ground truth is no adaptation. With
+            ``"ground_truth"`` some images may have labels and others none: a
+            ``ConcatDataset`` of a labelled and an unlabelled dataset.
+        pair_transforms: Transforms of the pair ``dict(source=..., target=...)``, in
+            their order, behind both domains' pipelines; what they draw at random is a
+            function of (seed, position) too. By default none.
+        source_order: Config of an ``Order`` of the source's images, such as
+            ``dict(type="RareClassOrder")``. Default None: a permutation per epoch, as
+            the target's always is.
 
     Raises:
         ValueError: If the classes of the domains differ, a domain is empty, or an
@@ -90,6 +69,8 @@ class DomainPairDataset(Dataset[dict[str, Any]]):
         seed: int | None = None,
         length: int = 1_000_000,
         target_labels: Literal["pseudo", "ground_truth"] = "pseudo",
+        pair_transforms: Sequence[dict[str, Any] | Callable[..., Any]] = (),
+        source_order: dict[str, Any] | None = None,
     ) -> None:
         require_choices(
             "train_dataloader.dataset",
@@ -116,10 +97,13 @@ class DomainPairDataset(Dataset[dict[str, Any]]):
         self.seed = torch.initial_seed() % 2**63 if seed is None else seed
         self.length = length
         self.target_labels = target_labels
-        self._order = {
+        self.pair_transforms = Compose(pair_transforms)
+        self._order: dict[str, Order] = {
             name: EpochPermutation(len(dataset), derive_seed(self.seed, index))
             for index, (name, dataset) in enumerate(self.domains.items())
         }
+        if source_order is not None:
+            self._order["source"] = self._build_order(source_order)
 
     @property
     def domains(self) -> dict[str, Any]:
@@ -132,9 +116,12 @@ class DomainPairDataset(Dataset[dict[str, Any]]):
         return copy.deepcopy(dict(self.target.metainfo))
 
     def full_init(self) -> None:
-        """Load both domains' annotations, as the host's datasets do."""
+        """Load both domains' annotations, as the host's datasets do, and their orders'
+        statistics."""
         for dataset in self.domains.values():
             dataset.full_init()
+        for order in self._order.values():
+            order.prepare()
 
     def __len__(self) -> int:
         return self.length
@@ -142,11 +129,37 @@ class DomainPairDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, position: int) -> dict[str, Any]:
         """Return ``dict(source=..., target=...)`` at a position of the stream."""
         sample = {}
-        for index, (name, dataset) in enumerate(self.domains.items()):
-            with derived_randomness(derive_seed(self.seed, index, position)):
-                sample[name] = dataset[self._order[name][position]]
+        for index, name in enumerate(self.domains):
+            sample[name] = self._read(index, name, position)
         require_label(sample["source"], "train_dataloader.dataset.source")
+        with derived_randomness(derive_seed(self.seed, len(DOMAINS), position)):
+            paired: dict[str, Any] = self.pair_transforms(sample)
+        return paired
+
+    def _read(self, index: int, name: str, position: int) -> Any:
+        """Return a domain's sample, made again while its order doesn't accept it."""
+        order = self._order[name]
+        for attempt in range(order.tries):
+            # The first seed has no part of its own: it is that of a single attempt.
+            parts = (index, position, attempt) if attempt else (index, position)
+            with derived_randomness(derive_seed(self.seed, *parts)):
+                sample = self.domains[name][order[position]]
+            if order.accepts(position, sample):
+                break
         return sample
+
+    def _build_order(self, config: dict[str, Any]) -> Order:
+        place = "train_dataloader.dataset.source_order"
+        if "type" not in config:
+            raise ValueError(f"{place}={config}: name its type, such as RareClassOrder")
+        parts = {"dataset": self.source, "seed": derive_seed(self.seed, 0)}
+        order: Any = TASK_UTILS.build(config, default_args=parts)
+        if not isinstance(order, Order):
+            raise ValueError(
+                f"{place}: {type(order).__name__} is no order; derive it from "
+                "mmseg_cosda.datasets.orders.Order"
+            )
+        return order
 
     def _check_domains(self) -> None:
         classes = {n: d.metainfo.get("classes") for n, d in self.domains.items()}

@@ -136,6 +136,20 @@ def check_palette(
     )
 
 
+def label_of(sample: Any) -> Any | None:
+    """Return the label of a sample, packed or not: (H, W) ids, or None."""
+    if not isinstance(sample, Mapping):
+        return None
+    packed = sample.get("data_samples")
+    if packed is None:
+        return sample.get("gt_seg_map")
+    if isinstance(packed, list | tuple):  # the views of test-time augmentation
+        packed = packed[0]
+    if "gt_sem_seg" not in packed:
+        return None
+    return packed.gt_sem_seg.data.squeeze(0).numpy()
+
+
 def require_label(sample: Any, key: str) -> None:
     """Refuse a sample that would be trained on without a label.
 

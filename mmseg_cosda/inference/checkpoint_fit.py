@@ -15,7 +15,7 @@ from mmseg_cosda.errors import UserError
 from mmseg_cosda.preflight.weights import compare_weights, misfit, shapes
 
 # Modules that prediction never calls.
-TRAINING_ONLY = ("alignments.", "auxiliary_head.", "data_preprocessor.")
+TRAINING_ONLY = ("alignments.", "auxiliary_head.", "data_preprocessor.", "teacher.")
 
 
 class CheckpointFitHook(Hook):

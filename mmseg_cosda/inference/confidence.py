@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -40,7 +41,7 @@ def upsampled_probabilities(
 
 @torch.inference_mode()
 def predict_confidence(
-    model: Any, batch: dict[str, Any]
+    model: Any, batch: dict[str, Any], others: Sequence[Any] = ()
 ) -> list[tuple[Tensor, Tensor]]:
     """Predict the class of every pixel and the probability of that class.
 
@@ -49,13 +50,15 @@ def predict_confidence(
     Args:
         model: A host ``EncoderDecoder`` in eval mode.
         batch: A collated batch of plain samples (no domains), images of one size.
+        others: Models of the same config, whose probabilities are averaged with
+            those of ``model``. Default: none.
 
     Returns:
         Per image the label, (H, W) uint8, and the confidence, (H, W) float32, on
         the CPU, at the size of the network's input.
     """
     if (model.test_cfg or {}).get("mode") == "slide":
-        label, confidence, size = predict_by_windows(model, batch)
+        label, confidence, size = predict_by_windows(model, batch, others)
     else:
         data = model.data_preprocessor(batch, False)
         inputs = data["inputs"]
@@ -63,6 +66,12 @@ def predict_confidence(
         probabilities = upsampled_probabilities(
             model(inputs, mode="tensor"), size, model.align_corners
         )
+        for other in others:  # a mean of upsampled maps is the upsampled mean
+            probabilities += upsampled_probabilities(
+                other(inputs, mode="tensor"), size, other.align_corners
+            )
+        if others:
+            probabilities /= 1 + len(others)
         best, index = probabilities.max(dim=1)
         label, confidence = index.to(torch.uint8).cpu(), best.cpu()
     result = []

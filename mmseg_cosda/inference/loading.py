@@ -57,7 +57,8 @@ def prediction_config(cfg: Mapping[str, Any]) -> dict[str, Any]:
     model = copy.deepcopy(dict(cfg["model"]))
     if "alignments" in model:
         model["alignments"] = {}
-    model.pop("auxiliary_head", None)
+    for training_only in ("auxiliary_head", "phases", "teacher", "reference"):
+        model.pop(training_only, None)
     if cfg.get("data_preprocessor"):
         model.setdefault("data_preprocessor", cfg["data_preprocessor"])
     return model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -33,7 +33,7 @@ def window_starts(length: int, crop: int, stride: int) -> list[int]:
 
 
 def predict_by_windows(
-    model: Any, batch: dict[str, Any]
+    model: Any, batch: dict[str, Any], others: Sequence[Any] = ()
 ) -> tuple[Tensor, Tensor, tuple[int, int]]:
     """Predict as the host's test does with ``test_cfg=dict(mode="slide", ...)``.
 
@@ -45,6 +45,8 @@ def predict_by_windows(
     Args:
         model: A host ``EncoderDecoder`` in eval mode.
         batch: A collated batch of plain samples, images of one size.
+        others: Models of the same config; what each gets of its own windows is
+            averaged with the probabilities of ``model``. Default: none.
 
     Returns:
         Labels, (B, H, W) uint8, and their probabilities, (B, H, W) float32, both on
@@ -60,27 +62,40 @@ def predict_by_windows(
     confidence = torch.empty(images, height, width)
     count_x = _times_seen(columns, crop_w, width)
     count_y = _times_seen(rows, crop_h, height)
-    sums = torch.empty(0)  # (B, C, rows of windows that later ones may reach, W)
+    models = (model, *others)
+    # (models x B, C, rows of windows that later ones may reach, W)
+    sums = torch.empty(0)
     for top, following in zip(rows, [*rows[1:], height], strict=True):
         bottom = min(top + crop_h, height)
         strip = read(top, bottom)
         kept = sums.shape[2] if sums.ndim == 4 else 0
-        fresh = strip.new_zeros(images, model.out_channels, bottom - top - kept, width)
+        shape = (len(models) * images, model.out_channels, bottom - top - kept, width)
+        fresh = strip.new_zeros(shape)
         sums = torch.cat([sums, fresh], dim=2) if kept else fresh
         for left in columns:
             right = min(left + crop_w, width)
             window = strip[..., left:right]
             # A torch.Size tells the head to upsample to the window.
             metas = [dict(img_shape=window.shape[2:]) for _ in range(images)]
-            sums[..., left:right] += model.encode_decode(window, metas)
+            for i, each in enumerate(models):
+                its = slice(i * images, (i + 1) * images)
+                sums[its, ..., left:right] += each.encode_decode(window, metas)
         for start, end in _pieces(top, following):
             times = (count_y[start:end, None] * count_x).to(sums)
             logits = sums[:, :, start - top : end - top] / times
-            best, index = logits.float().softmax(dim=1).max(dim=1)
+            best, index = _mean_softmax(logits, images).max(dim=1)
             label[:, start:end] = index.byte().cpu()
             confidence[:, start:end] = best.cpu()
         sums = sums[:, :, following - top :].clone()
     return label, confidence, (height, width)
+
+
+def _mean_softmax(logits: Tensor, images: int) -> Tensor:
+    """Average over models: (models x B, C, H, W) to (B, C, H, W) float32."""
+    probabilities = logits.float().softmax(dim=1)
+    if len(probabilities) == images:
+        return probabilities
+    return probabilities.unflatten(0, (-1, images)).mean(dim=0)
 
 
 def _reader(

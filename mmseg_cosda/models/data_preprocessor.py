@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.model import BaseDataPreprocessor
@@ -61,6 +61,10 @@ class UDADataPreprocessor(BaseDataPreprocessor):
                 f"size={size} and size_divisor={size_divisor} of data_preprocessor: "
                 "give one of them"
             )
+        self.normalizations = {
+            "source": _normalization(source),
+            "target": _normalization(target),
+        }
         self.source = MODELS.build(_padded(source, size, size_divisor))
         self.target = MODELS.build(_padded(target, size, size_divisor))
 
@@ -103,6 +107,16 @@ class UDADataPreprocessor(BaseDataPreprocessor):
                 check_label_ids(
                     labels.numpy(), self.num_classes, self.ignore_index, path
                 )
+
+
+def _normalization(branch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a domain's images are normalized, to compare without a device."""
+    mean, std = branch.get("mean"), branch.get("std")
+    return {
+        "mean": None if mean is None else [float(value) for value in mean],
+        "std": None if std is None else [float(value) for value in std],
+        "swapped": bool(branch.get("bgr_to_rgb") or branch.get("rgb_to_bgr")),
+    }
 
 
 def _padded(

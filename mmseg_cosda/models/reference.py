@@ -61,9 +61,16 @@ class FrozenReference(nn.Module):
         net.init_weights()
         net.eval()
         net.requires_grad_(False)
-        whole = nn.ModuleDict({"backbone": net})
-        check_taps(whole, paths, "model.reference")
-        self._net.append(whole.to(device))
+        check_taps(nn.ModuleDict({"backbone": net}), paths, "model.reference")
+        self.hold(net.to(device))
+
+    def hold(self, backbone: nn.Module) -> None:
+        """Take a backbone that is in eval mode and has no gradients."""
+        self._net[:] = [nn.ModuleDict({"backbone": backbone})]
+
+    def weights(self) -> list[Tensor]:
+        """Return the tensors that it holds, of which the state dict has none."""
+        return [x for net in self._net for x in (*net.parameters(), *net.buffers())]
 
     @torch.no_grad()
     def maps(self, images: Tensor, paths: Iterable[str]) -> dict[str, Tensor]:
@@ -84,6 +91,7 @@ class FrozenReference(nn.Module):
     def _apply(
         self, fn: Callable[[Tensor], Tensor], recurse: bool = True
     ) -> FrozenReference:
-        for net in self._net:
-            net._apply(fn, recurse)
-        return super()._apply(fn, recurse)
+        apply_to: Any = nn.Module._apply
+        for module in (*self._net, self):
+            apply_to(module, fn, recurse)
+        return self

@@ -115,9 +115,11 @@ class EMATeacher(nn.Module):
         self.ignore_top, self.ignore_bottom = ignore_top, ignore_bottom
         self.weighting = weighting
         self.quantile, self.cap = quantile, cap
+        self.median: RunningMedian | None = None
         self.built = False
         self._loaded = False
-        self.register_load_state_dict_post_hook(_start_as_a_copy)
+        register: Any = self.register_load_state_dict_post_hook
+        register(_start_as_a_copy)
 
     def build(self, student: Any) -> None:
         """Copy the student's parts, once.
@@ -161,9 +163,9 @@ class EMATeacher(nn.Module):
             self._loaded = True
             return
         pairs = list(self._pairs(student))
-        mine = [p for part, _ in pairs for p in part.parameters()]
-        theirs = [p.detach() for _, part in pairs for p in part.parameters()]
-        torch._foreach_lerp_(mine, theirs, max(1 / (iteration + 1), 1 - self.decay))
+        means = [p.detach() for mine, _ in pairs for p in mine.parameters()]
+        weights = [p.detach() for _, theirs in pairs for p in theirs.parameters()]
+        torch._foreach_lerp_(means, weights, max(1 / (iteration + 1), 1 - self.decay))
 
     @torch.no_grad()
     def label(
@@ -182,10 +184,10 @@ class EMATeacher(nn.Module):
         """
         self.build(student)
         self._take_modes(student)
-        features = self.backbone(images)
-        if hasattr(self, "neck"):
-            features = self.neck(features)
-        logits = self.decode_head(features).float()
+        features: Any = images
+        for mine, _ in self._pairs(student):
+            features = mine(features)
+        logits: Tensor = features.float()
         size = (images.shape[-2], images.shape[-1])
         if logits.shape[-2:] != size:
             logits = F.interpolate(
@@ -193,7 +195,7 @@ class EMATeacher(nn.Module):
             )
         confidence, labels = logits.softmax(dim=1).max(dim=1)
         own = torch.ones_like(labels, dtype=torch.bool) if pixels is None else pixels
-        if self.weighting == "class_median":
+        if self.median is not None:
             self.median.update(confidence, labels, own)
             confident = confidence >= self.median.thresholds()[labels]
         else:

@@ -15,7 +15,7 @@ from mmseg_cosda.preflight.callers import calling_loop
 from mmseg_cosda.preflight.facts import DataFacts, Facts, Finding
 from mmseg_cosda.preflight.networks import class_numbers
 from mmseg_cosda.preflight.rules import compare
-from mmseg_cosda.preflight.samples import data_facts
+from mmseg_cosda.preflight.samples import data_facts, take_sample
 from mmseg_cosda.preflight.schedules import training_facts
 from mmseg_cosda.randomness import derived_randomness
 
@@ -90,6 +90,9 @@ def run_facts(loop: Any, model: Any) -> Facts:
 def pair_facts(dataset: Any) -> Iterable[DataFacts]:
     """Look at both domains of a training dataset; at nothing of another.
 
+    A pair is looked at where it is transformed, so that what can't be transformed is
+    told here.
+
     Args:
         dataset: A ``DomainPairDataset``, which knows its domains.
 
@@ -99,6 +102,8 @@ def pair_facts(dataset: Any) -> Iterable[DataFacts]:
     if isinstance(dataset, DomainPairDataset):
         for name, domain in dataset.domains.items():
             yield data_facts(f"train_dataloader.dataset.{name}", name, domain)
+        if dataset.pair_transforms.transforms:
+            take_sample("train_dataloader.dataset.pair_transforms", dataset, 0, 0)
 
 
 def _test_facts(cfg: Mapping[str, Any]) -> list[DataFacts]:

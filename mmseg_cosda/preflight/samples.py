@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from mmengine.dataset import Compose
 
+from mmseg_cosda.datasets.label_facts import label_of
 from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
 from mmseg_cosda.datasets.pseudo_label import PseudoLabelDataset
 from mmseg_cosda.errors import UserError
@@ -77,26 +78,12 @@ def leaves(dataset: Any) -> Iterator[Any]:
         yield dataset
 
 
-def label_of(sample: Any) -> Any | None:
-    """Return the label of a sample, packed or not: (H, W) ids, or None."""
-    if not isinstance(sample, Mapping):
-        return None
-    packed = sample.get("data_samples")
-    if packed is None:
-        return sample.get("gt_seg_map")
-    if isinstance(packed, list | tuple):  # the views of test-time augmentation
-        packed = packed[0]
-    if "gt_sem_seg" not in packed:
-        return None
-    return packed.gt_sem_seg.data.squeeze(0).numpy()
-
-
 def _ground_truth(key: str, parts: list[Any]) -> tuple[str, ...]:
     """Name the parts that hand labels to training and hold no pseudo-labels."""
     names = []
     for part in parts:
         if not isinstance(part, PseudoLabelDataset):
-            sample = _take(key, part, 0, 0)
+            sample = take_sample(key, part, 0, 0)
             if label_of(sample) is not None:
                 names.append(type(part).__name__)
     return tuple(dict.fromkeys(names))
@@ -110,7 +97,21 @@ def _of_a_benchmark(dataset: Any) -> bool:
     return bool(classes) and set(classes) <= set(fixed)
 
 
-def _take(key: str, dataset: Any, index: int, count: int) -> Any:
+def take_sample(key: str, dataset: Any, index: int, count: int) -> Any:
+    """Read a sample, without drawing from the global generators.
+
+    Args:
+        key: Where the config names the dataset.
+        dataset: A dataset.
+        index: Of the sample.
+        count: Of the samples that are looked at.
+
+    Returns:
+        The sample.
+
+    Raises:
+        UserError: If it can't be read: the pipeline's own error with the config key.
+    """
     with derived_randomness(derive_seed(index, count)):
         try:
             return dataset[index]
@@ -120,7 +121,7 @@ def _take(key: str, dataset: Any, index: int, count: int) -> Any:
 
 
 def _sample(key: str, dataset: Any, index: int, count: int) -> SampleFacts:
-    sample = _take(key, dataset, index, count)
+    sample = take_sample(key, dataset, index, count)
     label = label_of(sample)
     packed = sample.get("data_samples") if isinstance(sample, Mapping) else None
     several = isinstance(packed, list | tuple)

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from threading import Lock
@@ -54,6 +54,8 @@ class PseudoLabelGenerator:
         spool: Of the folder of the pseudo-labels.
         options: See :class:`GenerationOptions`.
         workers: Processes that load images.
+        others: Models of the same config and device, whose probabilities are averaged
+            with those of ``model``. Default: none.
     """
 
     def __init__(
@@ -63,7 +65,9 @@ class PseudoLabelGenerator:
         spool: Spool,
         options: GenerationOptions,
         workers: int = 2,
+        others: Sequence[Any] = (),
     ) -> None:
+        self.others = tuple(others)
         self.model, self.images, self.spool = model, images, spool
         self.options, self.workers = options, workers
         self.classes = list(images.dataset.metainfo["classes"])
@@ -126,7 +130,8 @@ class PseudoLabelGenerator:
     def _predict_batch(
         self, samples: list[dict[str, Any]]
     ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-        predicted = predict_confidence(self.model, pseudo_collate(samples))
+        batch = pseudo_collate(samples)
+        predicted = predict_confidence(self.model, batch, self.others)
         for sample, (label, confidence) in zip(samples, predicted, strict=True):
             truth = None
             if self.options.evaluate:

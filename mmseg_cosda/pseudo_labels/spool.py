@@ -178,7 +178,12 @@ def _differences(stored: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
         then, now = stored.get(key), manifest.get(key)
         if then != now:
             if key == "weights":
-                then = f"{stored.get('checkpoint')} ({then})"
-                now = f"{manifest.get('checkpoint')} ({now})"
+                then = f"{_listed(stored.get('checkpoint'))} ({_listed(then)})"
+                now = f"{_listed(manifest.get('checkpoint'))} ({_listed(now)})"
             result.append(f"{key} {then} there, {now} here")
     return result
+
+
+def _listed(value: Any) -> str:
+    """Return a value, or several, as words."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -32,8 +32,8 @@ def sorted_thresholds(
     return np.array(thresholds)
 
 
-def predict(model: Any, sample: dict[str, Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Confidence and label of one image: softmax, then upsampling."""
+def probabilities(model: Any, sample: dict[str, Any]) -> NDArray[Any]:
+    """Of one image, (C, H, W): softmax, then upsampling."""
     with torch.no_grad():
         data = model.data_preprocessor(pseudo_collate([sample]), False)
         inputs: Tensor = data["inputs"]
@@ -43,5 +43,11 @@ def predict(model: Any, sample: dict[str, Any]) -> tuple[NDArray[Any], NDArray[A
             mode="bilinear",
             align_corners=model.decode_head.align_corners,
         )
-        probability = up(torch.exp(torch.log_softmax(logits, 1)))[0].numpy()
+        found: NDArray[Any] = up(torch.exp(torch.log_softmax(logits, 1)))[0].numpy()
+    return found
+
+
+def predict(model: Any, sample: dict[str, Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Confidence and label of one image."""
+    probability = probabilities(model, sample)
     return probability.max(axis=0), probability.argmax(axis=0)

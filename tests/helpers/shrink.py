@@ -79,7 +79,8 @@ def make_folders(root: Path) -> None:
         "demo": ["target_train_00000", "target_train_00001"],
     }.items():
         for name in names:
-            save_ids(pseudo / task / f"{name}.png", ids % 5)
+            for folder in (task, f"{task}_fda"):
+                save_ids(pseudo / folder / f"{name}.png", ids % 5)
 
 
 def make_aerial_and_night(data: Path, ids: Any) -> None:
@@ -174,6 +175,10 @@ def _small_data(part: ConfigDict) -> None:
     elif part.get("type") == "Resize":
         part.update(scale=SIZE, keep_ratio=False)
     elif part.get("type") == "RandomCrop":
-        part["crop_size"] = (30, 30)  # MiT's first stage reduces it to 1 x 1
+        # A crop to the other domain's size stays one; MiT reduces 30 pixels to 1.
+        square = len({*part["crop_size"]}) == 1
+        part["crop_size"] = (30, 30) if square else SIZE[::-1]
+    elif part.get("type") == "FourierTransfer":
+        part["beta"] = 0.1
     elif part.get("type") == "DemoStreetsDataset":
         part.update(length=2, image_size=SIZE)

@@ -23,8 +23,13 @@ CLASSES = 4
 class ToyBackbone(BaseModule):
     """Two maps at half and quarter of the input's size."""
 
-    def __init__(self, channels: int = 6, norm: bool = False) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        channels: int = 6,
+        norm: bool = False,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
         self.stem = nn.Conv2d(3, channels, 3, 2, 1)
         self.norm = nn.BatchNorm2d(channels) if norm else nn.Identity()
         self.last = nn.Conv2d(channels, channels, 3, 2, 1)

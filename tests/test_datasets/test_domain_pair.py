@@ -12,8 +12,11 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch.utils.data import DataLoader, Dataset
 
-from mmseg_cosda.datasets.domain_pair import DomainPairDataset, EpochPermutation
+from mmseg_cosda.datasets.domain_pair import DomainPairDataset
+from mmseg_cosda.datasets.orders import EpochPermutation
+from mmseg_cosda.datasets.transforms import FourierTransfer
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.randomness import derive_seed, derived_randomness
 
 
 class Numbers(Dataset):  # type: ignore[type-arg]
@@ -51,6 +54,14 @@ def test_a_sample_is_a_function_of_seed_and_position() -> None:
     backward = [dataset[i] for i in reversed(range(12))][::-1]
     assert forward == backward
     assert forward != [pairs(seed=1)[i] for i in range(12)]
+
+
+def test_the_transforms_draw_from_seed_domain_and_position() -> None:
+    seed = 2**40  # of two words, as the run's is
+    for index, domain in enumerate(("source", "target")):
+        with derived_randomness(derive_seed(seed, index, 7)):
+            draws = Numbers(1)[0]["draws"]
+        assert pairs(seed)[7][domain]["draws"] == draws
 
 
 def test_domains_draw_apart_and_positions_draw_apart() -> None:
@@ -102,6 +113,32 @@ def test_wrong_options_are_refused() -> None:
         pairs(length=0)
     with pytest.raises(ValueError, match="seed=-1"):
         pairs(seed=-1)
+
+
+def test_a_pair_is_transformed_in_order_and_by_the_position() -> None:
+    def draw(pair: dict[str, Any]) -> dict[str, Any]:
+        return {**pair, "draw": np.random.rand()}
+
+    def double(pair: dict[str, Any]) -> dict[str, Any]:
+        return {**pair, "double": 2 * pair["draw"]}
+
+    def read(position: int, seed: int = 0) -> dict[str, Any]:
+        return pairs(seed, pair_transforms=[draw, double])[position]
+
+    dataset = pairs(pair_transforms=[draw, double])
+    whole = [dataset[i] for i in range(8)]
+    assert [read(i) for i in range(8)] == whole
+    draws = [sample["draw"] for sample in whole]
+    assert len({*draws, read(0, seed=1)["draw"]}) == 9
+    assert [sample["double"] for sample in whole] == [2 * draw for draw in draws]
+    for sample, plain in zip(whole, map(pairs().__getitem__, range(8)), strict=True):
+        assert {name: sample[name] for name in plain} == plain
+
+
+def test_pair_transforms_are_built_from_a_config() -> None:
+    dataset = pairs(pair_transforms=[dict(type="mmseg.FourierTransfer", beta=0.1)])
+    (transfer,) = dataset.pair_transforms.transforms
+    assert isinstance(transfer, FourierTransfer)
 
 
 def test_permutations_of_different_seeds_differ() -> None:

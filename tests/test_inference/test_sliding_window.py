@@ -68,6 +68,25 @@ def test_labels_and_probabilities_are_those_of_the_hosts_windows(
     assert len(found[0][0].unique()) > 1
 
 
+def test_several_models_are_the_mean_of_what_each_has_of_its_windows() -> None:
+    models = []
+    for scale in (1.0, 4.0, -2.0):
+        model = build((16, 24), (8, 16))
+        with torch.no_grad():
+            model.decode_head.conv_seg.weight.mul_(scale)
+        models.append(model)
+    first, *others = models
+    found = predict_confidence(first, images(40, 56, number=2), others)
+    with torch.no_grad():
+        tested = [model.test_step(images(40, 56, number=2)) for model in models]
+    for (label, confidence), *results in zip(found, *tested, strict=True):
+        several = [result.seg_logits.data.softmax(0) for result in results]
+        mean = torch.stack(several).mean(0)
+        torch.testing.assert_close(confidence, mean.amax(0))
+        assert label.equal(mean.argmax(0).byte())
+        assert not label.equal(results[0].pred_sem_seg.data[0].byte())
+
+
 def test_a_preprocessor_that_pads_sees_the_whole_image() -> None:
     branch = preprocessor()
     branch["target"]["test_cfg"] = dict(size=(48, 64))

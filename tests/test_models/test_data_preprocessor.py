@@ -74,3 +74,12 @@ def test_a_label_of_no_class_is_told_before_it_moves(wrong: int) -> None:
     found.gt_sem_seg.data[0, 3, 4] = wrong
     with pytest.raises(ValueError, match=rf"labels/a\.png.*{wrong}"):
         model.data_preprocessor(data, True)
+
+
+def test_float_images_are_taken_as_they_are() -> None:
+    data = batch((4, 6))
+    image = torch.rand(3, 4, 6) * 300 - 20  # beyond 0..255, as a transfer leaves it
+    data["source"]["inputs"] = [image.clone()]
+    preprocess = build(source=dict(bgr_to_rgb=True))
+    found = preprocess(data, training=True)["inputs"]["source"][0]
+    torch.testing.assert_close(found, (image.flip(0) - 127.5) / 127.5)

@@ -51,6 +51,18 @@ def test_a_good_config_is_silent(config: Config) -> None:
     assert problems(config) == []
 
 
+def test_a_pair_that_can_not_be_transformed(config: Config) -> None:
+    transfer = dict(type="FourierTransfer", beta=0.01)
+    config.train_dataloader.dataset.pair_transforms = [transfer]
+    ((kind, text),) = problems(config)
+    assert kind == "unusable"
+    assert text.startswith("train_dataloader.dataset.pair_transforms: FourierTransfer")
+    assert "beta=0.01 leaves nothing to swap in an image of 64x32x3" in text
+    transfer["beta"] = 0.1
+    config.train_dataloader.dataset.pair_transforms = [transfer]
+    assert problems(config) == []
+
+
 def test_a_class_in_no_source_image(root: Path, config: Config) -> None:
     for i in range(3):
         save_ids(root / f"source/labels/{i}.png", np.where(ids() == 2, 255, ids()))

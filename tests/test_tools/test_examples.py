@@ -39,6 +39,7 @@ SMALL = {
         *("--workers", "0", "--cfg-options"),
         "train_dataloader.dataset.target.dataset.length=2",
     ],
+    "count_classes": ["--cfg-options", "train_dataloader.dataset.source.length=2"],
     "compare_predictions": ["--workers", "0", "--limit", "2"],
     "predict": ["--workers", "0"],
     "export": [],

@@ -1,6 +1,6 @@
-# DAFormer's AdamW over 40,000 iterations: 6e-5, the head at 10 times that, a linear
-# warm-up over 1,500 iterations TIMES a poly decay to 0 over the whole length. Both the
-# last and the best of the snapshots are kept; the published figure is the last's.
+# DAFormer's AdamW over 40,000 iterations: 6e-5, the head at 10 times that; the rate is
+# a linear warm-up over 1,500 iterations TIMES a poly decay to 0 of the whole length.
+# The last and the best of the snapshots are kept; the published figure is the last's.
 _base_ = ["../default_runtime.py"]
 max_iters = 40_000
 optim_wrapper = dict(

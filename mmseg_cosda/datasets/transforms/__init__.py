@@ -2,6 +2,7 @@
 
 from mmseg_cosda.datasets.transforms.check_labels import CheckLabels
 from mmseg_cosda.datasets.transforms.demo_street import LoadDemoStreet
+from mmseg_cosda.datasets.transforms.fourier_transfer import FourierTransfer
 from mmseg_cosda.datasets.transforms.load_annotations import LoadAnnotations
 from mmseg_cosda.datasets.transforms.load_image import LoadImageFromFile
 from mmseg_cosda.datasets.transforms.load_resized import LoadResizedImage
@@ -11,6 +12,7 @@ from mmseg_cosda.datasets.transforms.resize import ResizePIL
 
 __all__ = [
     "CheckLabels",
+    "FourierTransfer",
     "LoadAnnotations",
     "LoadDemoStreet",
     "LoadImageFromFile",

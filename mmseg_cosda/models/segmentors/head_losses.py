@@ -148,19 +148,35 @@ def _criteria(head: Any) -> list[Any]:
     return list(head.loss_decode) if several else [head.loss_decode]
 
 
-def stack_labels(samples: list[Any], name: str) -> Tensor | None:
-    """Return a domain's labels, (B, H, W) int64, None if it has none."""
-    labelled = ["gt_sem_seg" in sample for sample in samples]
-    if not any(labelled):
+def stack_labels(
+    samples: list[Any], name: str, missing: int | None = None
+) -> Tensor | None:
+    """Return a domain's labels, (B, H, W) int64, None if it has none.
+
+    Args:
+        samples: The ``SegDataSample`` of each image, of one size where labelled.
+        name: Of the domain, for the error.
+        missing: The label of all pixels of an image without labels, where others have
+            some; None where that is an error.
+
+    Raises:
+        ValueError: If some images have labels, some have none, and ``missing`` is
+            None.
+    """
+    labels = [s.gt_sem_seg.data if "gt_sem_seg" in s else None for s in samples]
+    given = [label for label in labels if label is not None]
+    if not given:
         return None
-    if not all(labelled):
-        raise ValueError(
-            f"some images of a {name} batch have labels and some have none; use one "
-            "pipeline for the whole domain"
-        )
-    labels = [sample.gt_sem_seg.data for sample in samples]
+    if len(given) < len(labels):
+        if missing is None:
+            raise ValueError(
+                f"some images of a {name} batch have labels and some have none; use "
+                "one pipeline for the whole domain"
+            )
+        nothing = torch.full_like(given[0], missing)
+        given = [nothing if label is None else label for label in labels]
     # One image's labels are a view: they live as long as the phase's graph.
-    return (labels[0] if len(labels) == 1 else torch.cat(labels)).long()
+    return (given[0] if len(given) == 1 else torch.cat(given)).long()
 
 
 def per_image_losses(
@@ -169,8 +185,14 @@ def per_image_losses(
     labels: Tensor,
     weight: Tensor | None = None,
     divisor: str | None = None,
+    labelled: Sequence[bool] | None = None,
 ) -> Losses:
     """Average the head's losses over the images of a batch.
+
+    An image without labels has the loss 0, as one whose pixels are all ignored has: so
+    the average of several processes, or of accumulated batches, is that of one large
+    batch, whichever of the images have labels. Accuracies are averaged over the images
+    that have some.
 
     Args:
         head: A decode head of the host.
@@ -178,6 +200,7 @@ def per_image_losses(
         labels: (B, H, W) int64.
         weight: What each pixel counts, (B, H, W) float32; None for 1.
         divisor: See :func:`image_losses`.
+        labelled: Which images have labels, one of them at least; None for all.
 
     Returns:
         Losses and accuracy by name.
@@ -191,10 +214,13 @@ def per_image_losses(
             divisor,
         )
         for i in range(len(labels))
+        if labelled is None or labelled[i]
     ]
-    if len(losses) == 1:
+    if len(labels) == 1:
         return losses[0]
-    return {
-        key: torch.stack([each[key] for each in losses]).mean(dim=0)
-        for key in losses[0]
-    }
+    share = len(losses) / len(labels)
+    averages: Losses = {}
+    for key in losses[0]:
+        average = torch.stack([each[key] for each in losses]).mean(dim=0)
+        averages[key] = average * share if "loss" in key and share < 1 else average
+    return averages

@@ -176,7 +176,7 @@ def check_phases(
     waiting = [
         name
         for name, each in alignments.items()
-        if type(each).on_target is not BaseAlignment.on_target
+        if getattr(type(each), "on_target", None) is not BaseAlignment.on_target
     ]
     if waiting and not aligning:
         raise ValueError(

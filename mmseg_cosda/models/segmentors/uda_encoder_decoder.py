@@ -245,8 +245,12 @@ class UDAEncoderDecoder(EncoderDecoder):
             ValueError: If a tapped module didn't run.
         """
         paths = alignment_paths(self)
+        labelled = None
         if labels is None:
-            labels = stack_labels(samples, name)
+            # Some target images may have ground truth; a source image must.
+            missing = self.decode_head.ignore_index if name == "target" else None
+            labels = stack_labels(samples, name, missing)
+            labelled = ["gt_sem_seg" in sample for sample in samples]
         trained = labels is not None and cross_entropy
         heads = self._heads if trained else {"decode": self.decode_head}
         with record_taps(self, paths) as features:
@@ -256,7 +260,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         if labels is not None and trained:
             for key, logits in outputs.items():
                 head_losses = per_image_losses(
-                    heads[key], logits, labels, weight, divisor
+                    heads[key], logits, labels, weight, divisor, labelled
                 )
                 losses.update(with_prefix(f"{name}.{key}", head_losses))
         own = unpadded_pixels(samples, images)
@@ -390,7 +394,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         unexpected_keys: list[str],
         error_msgs: list[str],
     ) -> None:
-        """Load what is this module's own; a teacher that isn't needed is passed over."""
+        """Load what is this module's own; pass over a teacher that isn't needed."""
         super()._load_from_state_dict(
             state_dict,
             prefix,

@@ -117,3 +117,47 @@ def test_other_losses_are_the_hosts_own(options: dict[str, Any]) -> None:
     ours = image_losses(head, logits, data.gt_sem_seg.data)
     theirs = head.loss_by_feat(logits, [data])
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+@pytest.mark.parametrize("divisor", ["all", "valid", None])
+@pytest.mark.parametrize("avg_non_ignore", [True, False])
+def test_weighted_pixels_against_a_loop(
+    divisor: str | None, avg_non_ignore: bool
+) -> None:
+    head = build(loss_decode=dict(CE, avg_non_ignore=avg_non_ignore, loss_weight=0.5))
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(1, CLASSES, 6, 7, generator=generator, dtype=torch.float64)
+    label = torch.randint(CLASSES, (1, 6, 7), generator=generator)
+    label[:, :2] = 255
+    weight = torch.rand(1, 6, 7, generator=generator, dtype=torch.float64)
+    total, valid = 0.0, 0
+    for y in range(6):
+        for x in range(7):
+            c = int(label[0, y, x])
+            if c == 255:
+                continue
+            log_softmax = logits[0, :, y, x].log_softmax(0)
+            total -= float(weight[0, y, x] * log_softmax[c])
+            valid += 1
+    by_valid = divisor == "valid" or (divisor is None and avg_non_ignore)
+    expected = 0.5 * total / (valid if by_valid else 42)
+    got = image_losses(head, logits, label, weight, divisor)["loss_ce"]
+    assert abs(float(got) - expected) < (1e-6 if by_valid else 1e-10)  # the host's eps
+
+
+def test_a_mean_over_all_pixels_is_the_hosts() -> None:
+    head = build(loss_decode=dict(CE, avg_non_ignore=False), align_corners=True)
+    assert is_plain(head)
+    logits, data = inputs((5, 9))
+    got = image_losses(head, logits, data.gt_sem_seg.data)
+    expected = head.loss_by_feat(logits, [data])
+    for key, value in expected.items():
+        torch.testing.assert_close(got[key], value)
+
+
+def test_a_head_of_other_losses_takes_no_weights() -> None:
+    head = build(loss_decode=[CE, dict(type="DiceLoss", ignore_index=255)])
+    logits, data = inputs((5, 9))
+    label = data.gt_sem_seg.data
+    with pytest.raises(ValueError, match="takes no pixel weights, which this"):
+        image_losses(head, logits, label, torch.ones_like(label).float())

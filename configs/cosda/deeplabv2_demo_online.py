@@ -1,0 +1,13 @@
+# Eq. 12 on the rendered demo with online pseudo-labels: the teacher's classes, by the
+# median confidence of each (eq. 13), in place of a first stage.
+_base_ = ["deeplabv2_demo_no-pl.py"]
+model = dict(
+    teacher=dict(
+        type="EMATeacher",
+        decay=0.95,
+        weighting="class_median",
+        quantile=0.5,
+        cap=0.9,
+    ),
+    phases=dict(target=dict(labels="teacher")),
+)

@@ -1,0 +1,12 @@
+# FDA on the rendered demo, with the cosine loss (eq. 11) on top.
+_base_ = ["deeplabv2_demo.py"]
+model = dict(
+    alignments=dict(
+        cosine=dict(
+            type="ClassWiseCosineLoss",
+            taps=dict(layer4=dict(feature="backbone[-1]", channels=256, threshold=0.6)),
+            queue_size=500,
+            loss_weight=1.0,
+        ),
+    ),
+)

@@ -1,0 +1,14 @@
+# FDA on SYNTHIA -> Cityscapes, with the cosine loss (eq. 11) on top.
+_base_ = ["deeplabv2_synthia2cs.py"]
+model = dict(
+    alignments=dict(
+        cosine=dict(
+            type="ClassWiseCosineLoss",
+            taps=dict(
+                layer4=dict(feature="backbone[-1]", channels=2048, threshold=0.4)
+            ),
+            queue_size=2500,
+            loss_weight=0.01,
+        ),
+    ),
+)

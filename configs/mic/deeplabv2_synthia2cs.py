@@ -1,0 +1,3 @@
+# MIC on SYNTHIA -> Cityscapes, DeepLabV2: DAFormer's recipe and a masked image.
+_base_ = ["../daformer/deeplabv2_synthia2cs.py"]
+model = dict(phases=dict(masked=dict(type="MaskedPhase", block=32, ratio=0.7)))

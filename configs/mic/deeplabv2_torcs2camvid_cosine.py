@@ -1,0 +1,13 @@
+# MIC on rendered streets -> CamVid, with the cosine loss on the mixed image.
+_base_ = ["deeplabv2_torcs2camvid.py"]
+model = dict(
+    phases=dict(mixed=dict(align=True)),
+    alignments=dict(
+        cosine=dict(
+            type="ClassWiseCosineLoss",
+            taps=dict(last=dict(feature="backbone[-1]", channels=320, threshold=0.6)),
+            queue_size=1000,
+            loss_weight=0.1,
+        ),
+    ),
+)
