@@ -12,7 +12,8 @@ from torch import Tensor
 
 import mmseg_cosda
 from mmseg_cosda.checkpoint import load_checkpoint_file
-from mmseg_cosda.checkpoint.conversion import Converted, convert_public_state
+from mmseg_cosda.checkpoint.conversion import convert_public_state
+from mmseg_cosda.checkpoint.converted import Converted
 from mmseg_cosda.commands import command, tool_parser
 from mmseg_cosda.datasets.label_maps import (
     CITYSCAPES_CLASSES,

@@ -33,7 +33,7 @@ PARTS = {
     "mlp.fc2.": "ffn.layers.4.",
 }
 B5_DEPTHS, B5_WIDTHS, PUBLIC_CHANNELS = (3, 6, 40, 3), (64, 128, 320, 512), 256
-DEPTHS = {
+DEPTHS: Mapping[tuple[int, ...], str] = {
     (2, 2, 2, 2): "MiT-B0 or B1",
     (3, 4, 6, 3): "MiT-B2",
     (3, 4, 18, 3): "MiT-B3",
@@ -130,7 +130,7 @@ def _network(state: State) -> Converted:
         )
     renamed = host_names_of_mit(_part(state, "backbone."))
     renamed |= {k: v for k, v in state.items() if not k.startswith("backbone.")}
-    parts = {"backbone": backbone, "decode_head": head}
+    parts: dict[str, nn.Module] = {"backbone": backbone, "decode_head": head}
     name = DEPTHS.get(depths, f"a Mix Transformer of {depths} blocks")
     return Converted(
         complete(renamed, parts),

@@ -189,8 +189,12 @@ def mix_transformer(state: State, image: Tensor, heads: Sequence[int]) -> list[T
 def daformer_head(state: State, maps: Sequence[Tensor]) -> Tensor:
     """Return the logits at the first map's size, without dropout."""
 
-    def conv_norm_relu(name: str, x: Tensor, **options: int) -> Tensor:
-        x = F.conv2d(x, state[f"{name}.conv.weight"], **options)  # type: ignore[arg-type]
+    def conv_norm_relu(
+        name: str, x: Tensor, dilation: int = 1, groups: int = 1
+    ) -> Tensor:
+        weight = state[f"{name}.conv.weight"]
+        padding = dilation * (weight.shape[-1] // 2)
+        x = F.conv2d(x, weight, None, 1, padding, dilation, groups)
         return F.relu(batch_norm(state, f"{name}.bn", x))
 
     size = maps[0].shape[2:]
@@ -206,8 +210,7 @@ def daformer_head(state: State, maps: Sequence[Tensor]) -> Tensor:
         if d == 1:
             branches.append(conv_norm_relu(name, fused))
             continue
-        options = dict(padding=d, dilation=d, groups=fused.shape[1])
-        x = conv_norm_relu(f"{name}.depthwise_conv", fused, **options)
+        x = conv_norm_relu(f"{name}.depthwise_conv", fused, d, fused.shape[1])
         branches.append(conv_norm_relu(f"{name}.pointwise_conv", x))
-    x = conv_norm_relu("fuse_layer.bottleneck", torch.cat(branches, 1), padding=1)
+    x = conv_norm_relu("fuse_layer.bottleneck", torch.cat(branches, 1))
     return F.conv2d(x, state["conv_seg.weight"], state["conv_seg.bias"])

@@ -195,14 +195,14 @@ def test_half_precision_is_measured_in_float32() -> None:
 
 
 def test_a_step_asks_the_device_for_nothing() -> None:
-    domain = batch(labels_of((12, 20)))
-    own = torch.ones_like(domain.labels, dtype=torch.bool)
+    labels = labels_of((12, 20))
+    domain = batch(labels)
     on_meta = replace(
         domain,
         features={KEY: domain.features[KEY].to("meta")},
         reference={KEY: domain.reference[KEY].to("meta")},
-        labels=domain.labels.to("meta"),  # type: ignore[union-attr]
-        pixels=own.to("meta"),
+        labels=labels.to("meta"),
+        pixels=torch.ones_like(labels, dtype=torch.bool).to("meta"),
     )
     found = build().to("meta").on_source(on_meta)
     assert all(value.is_meta for value in found.values())

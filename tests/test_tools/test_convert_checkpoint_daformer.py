@@ -21,6 +21,8 @@ from helpers.daformer_network import (
     public_state,
 )
 from helpers.public_states import convert
+from helpers.shrink import CONFIGS
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import Tensor
@@ -52,22 +54,20 @@ def network(
     state: dict[str, Tensor], depths: Sequence[int], width: int, channels: int
 ) -> Any:
     """Ours, with the main weights of a converted file and no others."""
+    widths = [n * width for n in (1, 2, 5, 8)]
+    backbone = dict(embed_dims=width, num_layers=list(depths), num_heads=[1, 2, 5, 8])
+    head = dict(in_channels=widths, embed_dims=channels, channels=channels)
+    return loaded(
+        state,
+        dict(type="MixVisionTransformer", **backbone),
+        dict(type="DAFormerHead", num_classes=19, **head),
+    )
+
+
+def loaded(state: dict[str, Tensor], backbone: Any, head: Any) -> Any:
     init_default_scope("mmseg")
-    backbone = dict(
-        type="MixVisionTransformer",
-        embed_dims=width,
-        num_layers=list(depths),
-        num_heads=[1, 2, 5, 8],
-    )
-    head = dict(
-        type="DAFormerHead",
-        in_channels=[n * width for n in (1, 2, 5, 8)],
-        num_classes=19,
-        embed_dims=channels,
-        channels=channels,
-    )
-    config = dict(type="EncoderDecoder", backbone=backbone, decode_head=head)
-    model: Any = MODELS.build(config)
+    parts = dict(backbone={**backbone, "init_cfg": None}, decode_head=head)
+    model: Any = MODELS.build(dict(type="EncoderDecoder", **parts))
     main = {k: v for k, v in state.items() if not k.startswith("teacher.")}
     model.load_state_dict(main, strict=True)
     return model.eval()
@@ -90,7 +90,8 @@ def test_mit_b5_of_the_published_shapes_gives_the_public_logits() -> None:
     found = convert_public_state({f"model.{k}": v for k, v in public.items()})
     assert found.options == ()
     assert "MiT-B5 with DAFormer's head" in found.notes
-    ours = network(found.state_dict, B5_DEPTHS, 64, 256)
+    named = Config.fromfile(CONFIGS / "daformer/daformer_gta2cs.py").model
+    ours = loaded(found.state_dict, named.backbone, named.decode_head)
     image = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(1))
     assert_same_logits(ours(image), public_logits(public, image))
 
