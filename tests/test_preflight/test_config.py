@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from helpers.folders import save_ids
@@ -80,6 +81,14 @@ def test_the_targets_ground_truth_and_the_model(root: Path, config: Config) -> N
     assert len(texts) == 2
     assert texts[0].startswith("model.alignments.cosine.num_classes=10")
     assert "FolderSegDataset hands the target's own labels" in texts[1]
+
+
+def test_what_reading_every_file_says_is_not_said_twice(
+    root: Path, config: Config
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 4096, (32, 64, 3))
+    assert cv2.imwrite(str(root / "source/images/0.png"), pixels.astype(np.uint16))
+    assert problems(config) == []  # check_dataset has said it
 
 
 def test_one_output_channel(config: Config) -> None:
