@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from helpers.folders import save_ids
+from helpers.folders import save_ids, save_image
 from helpers.own_data import dataset, ids, make_own_data, own_config
 from helpers.toys import (
     CLASSES,
@@ -89,6 +89,12 @@ def test_what_reading_every_file_says_is_not_said_twice(
     pixels = np.random.default_rng(0).integers(0, 4096, (32, 64, 3))
     assert cv2.imwrite(str(root / "source/images/0.png"), pixels.astype(np.uint16))
     assert problems(config) == []  # check_dataset has said it
+    save_ids(root / "source/labels/0.png", ids().T)
+    save_image(root / "target/val/labels/1.png", 64, 32)
+    assert problems(config) == []
+    both = [dataset(root, part, True) for part in ("target/train", "source")]
+    config.train_dataloader.dataset.source = dict(type="ConcatDataset", datasets=both)
+    assert problems(config) == []
 
 
 def test_one_output_channel(config: Config) -> None:
