@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import importlib.util
 import re
@@ -23,6 +24,7 @@ PAGE = (ROOT / "docs" / "own_data.md").read_text()
 FILE = re.compile(r"`(configs/\S+\.py)`:\n\n```python\n(.*?)```", re.DOTALL)
 FILES = dict(FILE.findall(PAGE))
 UNMEASURED = re.findall(r"source_only\.py`\n\n```python\n(.*?)```", PAGE, re.DOTALL)
+CPU_ALONE = re.findall(r"of the same names:\n\n```python\n(.*?)```", PAGE, re.DOTALL)
 BLOCKS = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
 COMMANDS = [
     shlex.split(line)
@@ -172,6 +174,30 @@ def test_without_labelled_photographs_nothing_is_measured(tmp_path: Path) -> Non
     for name in ("source_only", "cosda_no-pl", "cosda"):
         assert (trained / name / "iter_2.pth").exists()
         assert not list((trained / name).glob("best_*"))
+
+
+def test_the_net_for_a_cpu_alone_trains(tmp_path: Path) -> None:
+    make_data(tmp_path / "data")
+    for base in ("_base_", "own_data"):
+        shutil.copytree(ROOT / "configs" / base, tmp_path / "configs" / base)
+    folder = tmp_path / "configs/own_data"
+    (lines,) = CPU_ALONE
+    text = (folder / "source_only.py").read_text()
+    for node in ast.parse(lines).body:  # each in the place of the same name
+        name, _, value = ast.unparse(node).partition(" = ")
+        value = {"max_iters": "2", "val_interval": "2"}.get(name, value)
+        pattern = rf"^{name} = (\[\n.*?^\]|[^\n]*)$"
+        text, count = re.subn(
+            pattern, f"{name} = {value}", text, flags=re.DOTALL | re.MULTILINE
+        )
+        assert count == 1
+    (folder / "source_only.py").write_text(text + 'log_level = "ERROR"\n')
+    for path in folder.glob("cosda*.py"):
+        assert "channels=2048" in path.read_text()
+        path.write_text(path.read_text().replace("channels=2048", "channels=256"))
+    commands = [words for words in COMMANDS if words[-1].endswith("cosda_no-pl.py")]
+    run_all(tmp_path, commands)
+    assert (tmp_path / "work_dirs/own_data/cosda_no-pl/iter_2.pth").exists()
 
 
 @pytest.mark.skipif(

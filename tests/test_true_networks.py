@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from helpers.config_files import files_opened
+from helpers.folders import save_image
 from helpers.shrink import CONFIGS, config_names
 from helpers.toys import sample
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
-from mmseg.registry import MODELS
+from mmseg.apis import MMSegInferencer, inference_model, init_model
+from mmseg.registry import DATASETS, MODELS
 from torch import nn
 
 import mmseg_cosda  # noqa: F401  (registers what the configs name)
@@ -90,3 +94,52 @@ def test_a_step_reaches_all_that_trains_and_nothing_else(name: str) -> None:
     assert all(reached.values())
     for key, value in frozen.items():
         assert torch.equal(model.get_parameter(key), value), key
+
+
+PHOTO = (200, 150)  # (W, H), of no dataset's size
+# A config of each network that configs ship, the aerial one for its sliding windows.
+OF_EACH_NETWORK = [
+    "cosda/deeplabv2_gta2cs.py",
+    "cosda/fcn8s_gta2cs.py",
+    "cosda/deeplabv2_torcs2camvid.py",
+    "cosda/deeplabv2_demo.py",
+    "own_data/cosda.py",
+    "cosda/deeplabv2_potsdam2vaihingen.py",
+]
+
+
+def networks(names: list[str]) -> set[str]:
+    opened = (path for name in names for path in files_opened(name))
+    return {path.name for path in opened if path.parent.name == "models"}
+
+
+def test_each_network_is_among_them() -> None:
+    assert networks(OF_EACH_NETWORK) == networks(config_names())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OF_EACH_NETWORK)
+def test_the_host_predicts_a_photograph_with_what_was_trained(
+    name: str, tmp_path: Path
+) -> None:
+    cfg = Config.fromfile(CONFIGS / name)
+    without_downloads(cfg.model)
+    init_default_scope("mmseg")
+    torch.manual_seed(0)
+    trained: Any = MODELS.build(cfg.model).state_dict()
+    data = DATASETS.build(dict(cfg.test_dataloader.dataset, lazy_init=True))
+    weights, photo = str(tmp_path / "weights.pth"), str(tmp_path / "photo.png")
+    meta = dict(dataset_meta=data.metainfo)
+    torch.save(dict(state_dict=trained, meta=meta), weights)
+    save_image(Path(photo), *PHOTO)
+
+    model = init_model(str(CONFIGS / name), weights, device="cpu")
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, trained[key]), key
+    result = inference_model(model, photo)
+    classes = len(data.metainfo["classes"])
+    assert result.seg_logits.data.shape == (classes, PHOTO[1], PHOTO[0])
+    assert result.seg_logits.data.isfinite().all()
+    inferencer = MMSegInferencer(cfg, weights, device="cpu", show_progress=False)
+    found = torch.as_tensor(inferencer(photo)["predictions"])
+    assert found.equal(result.pred_sem_seg.data[0])

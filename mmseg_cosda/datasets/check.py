@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from mmcv.transforms import LoadAnnotations, LoadImageFromFile
+from mmcv.transforms import LoadAnnotations
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from mmengine.utils import track_progress_rich
-from mmseg.registry import DATASETS, TRANSFORMS
+from mmseg.registry import DATASETS
 
 from mmseg_cosda.commands import command
 from mmseg_cosda.datasets.check_files import (
@@ -27,13 +27,12 @@ from mmseg_cosda.datasets.check_files import (
     check_sample,
 )
 from mmseg_cosda.datasets.folder import FolderSegDataset
+from mmseg_cosda.datasets.image_files import picture_reader
 from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
 from mmseg_cosda.datasets.pseudo_label import pseudo_label_name
 from mmseg_cosda.datasets.transforms.raw_ids import RawIdsToTrainIds
 
 LABEL_LOADERS = (RawIdsToTrainIds, LoadAnnotations)
-# Derived from LoadImageFromFile, but what they read is no picture file.
-OTHER_LOADERS = ("LoadImageFromNDArray", "LoadImageFromNpyFile")
 
 
 @dataclass
@@ -131,7 +130,7 @@ def check_dataset(
         fixed = getattr(type(dataset), "METAINFO", {}).get("classes") or ()
         report.benchmark = set(report.classes) <= set(fixed)
         check, tasks = _file_check(dataset, report), list(infos)
-        if not _reads_files(dataset):
+        if picture_reader(dataset) is None:
             check, tasks = partial(check_sample, dataset), list(range(len(dataset)))
     except (ValueError, FileNotFoundError, TypeError, KeyError) as error:
         report.problems.append(Problem("unusable", None, f"{key}: {error}"))
@@ -178,7 +177,7 @@ def _list_pseudo_labels(
     config: dict[str, Any], report: DatasetCheck
 ) -> tuple[Any, list[dict[str, Any]]]:
     dataset, infos = _list_files(dict(config["dataset"]), report)
-    if not _reads_files(dataset):
+    if picture_reader(dataset) is None:
         return DATASETS.build(config), []
     folder = str(config["pseudo_label_dir"])
     if not os.path.isdir(folder):
@@ -197,20 +196,6 @@ def _list_pseudo_labels(
     return dataset, infos
 
 
-def _reads_files(dataset: Any) -> bool:
-    """Return whether the pipeline begins with picture files, which PIL reads too."""
-    folder = str((getattr(dataset, "data_prefix", None) or {}).get("img_path") or "")
-    # Those of another backend ("demo-streets://...") are read by the pipeline alone.
-    return "://" not in folder and any(map(_reads_pictures, _transforms(dataset)))
-
-
-def _reads_pictures(transform: Any) -> bool:
-    others = tuple(filter(None, map(TRANSFORMS.get, OTHER_LOADERS)))
-    return isinstance(transform, LoadImageFromFile) and not isinstance(
-        transform, others
-    )
-
-
 def _transforms(dataset: Any) -> list[Any]:
     pipeline = getattr(dataset, "pipeline", None)
     return list(pipeline.transforms) if isinstance(pipeline, Compose) else []
@@ -218,7 +203,6 @@ def _transforms(dataset: Any) -> list[Any]:
 
 def _file_check(dataset: Any, report: DatasetCheck) -> partial[FileCheck]:
     loaders = [t for t in _transforms(dataset) if isinstance(t, LABEL_LOADERS)]
-    images = [t for t in _transforms(dataset) if _reads_pictures(t)]
     load_labels = loaders[0] if loaders else None
     if isinstance(load_labels, RawIdsToTrainIds):
         # "complete": a mapping lists what is wanted, not all ids.
@@ -229,7 +213,7 @@ def _file_check(dataset: Any, report: DatasetCheck) -> partial[FileCheck]:
         num_classes=len(report.classes) or IGNORE_INDEX,
         same_size=getattr(dataset, "same_size", True),
         load_labels=load_labels,
-        load_image=images[0] if images else None,
+        load_image=picture_reader(dataset),
     )
 
 

@@ -3,18 +3,67 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from mmcv.transforms import LoadImageFromFile
+from mmengine.dataset import Compose
+from mmseg.registry import TRANSFORMS
 from PIL import Image
 
 Pixels = npt.NDArray[Any]
 
+# Derived from LoadImageFromFile, but what they read is no picture file.
+OTHER_LOADERS = ("LoadImageFromNDArray", "LoadImageFromNpyFile")
+
 SOFT = 0.05
 """A fourth band whose values lie between its ends in a smaller share of the pixels is
 a mask with soft edges, no measurement."""
+
+
+def picture_reader(dataset: Any) -> Any | None:
+    """Return the transform with which a dataset's pipeline reads picture files.
+
+    Args:
+        dataset: A dataset; one that wraps others has no pipeline of its own.
+
+    Returns:
+        The first of them; None where there is none, or where the images are another
+        file backend's (``demo-streets://...``), which that transform alone can read.
+    """
+    pipeline = getattr(dataset, "pipeline", None)
+    folder = str((getattr(dataset, "data_prefix", None) or {}).get("img_path") or "")
+    if not isinstance(pipeline, Compose) or "://" in folder:
+        return None
+    others = tuple(filter(None, map(TRANSFORMS.get, OTHER_LOADERS)))
+    for transform in pipeline.transforms:
+        if isinstance(transform, LoadImageFromFile) and not isinstance(
+            transform, others
+        ):
+            return transform
+    return None
+
+
+def lost_by(reader: Any, info: Mapping[str, Any]) -> str | None:
+    """Say what a reader loses of the image that a dataset's entry names.
+
+    Args:
+        reader: Of :func:`picture_reader`.
+        info: The entry, with ``img_path``.
+
+    Returns:
+        As :func:`lost_information`; None for an image that is no local file, too.
+    """
+    path = Path(str(info["img_path"]))
+    content = path.read_bytes() if path.is_file() else b""
+    if not content or keeps_all(content):
+        return None
+    results = reader(dict(info))
+    return results and lost_information(str(path), content, results["img"])
 
 
 def lost_information(path: str, content: bytes, image: Pixels) -> str | None:

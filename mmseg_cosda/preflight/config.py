@@ -34,10 +34,9 @@ def check_config(
     """
     found = DatasetCheck("config", "datasets, model and schedule together")
     found.problems += _source_classes(reports)
-    known = " ".join(p.detail for report in reports for p in report.problems)
     data, broken = _data(config)
     found.problems += [
-        Problem("unusable", None, text) for text in broken if text not in known
+        Problem("unusable", None, text) for text in broken if not _said(text, reports)
     ]
     model = config.get("model") or {}
     found.problems += [
@@ -53,6 +52,18 @@ def check_config(
         kind = "disagreeing" if finding.level == "error" else "doubtful"
         found.problems.append(Problem(kind, None, finding.text))
     return found
+
+
+def _said(text: str, reports: Iterable[DatasetCheck]) -> bool:
+    """Return whether reading every file has told what a sample can't be made for."""
+    key = text.partition(": ")[0]
+    domain = key.endswith((".source", ".target"))
+    return any(
+        text in problem.detail
+        or (report.key == key or (domain and report.key.startswith(f"{key}.")))
+        for report in reports
+        for problem in report.problems
+    )
 
 
 def _source_classes(reports: Iterable[DatasetCheck]) -> Iterator[Problem]:

@@ -69,6 +69,8 @@ class DataFacts:
         same_size: Whether an image and its label have one size as files.
         labelled: Parts of it whose samples have labels that are no pseudo-labels.
         samples: Some samples, spread over the dataset.
+        lost: What training doesn't read of an image among those looked at, in one
+            line with its file; None where it reads all.
     """
 
     key: str
@@ -81,6 +83,7 @@ class DataFacts:
     same_size: bool = True
     labelled: tuple[str, ...] = ()
     samples: tuple[SampleFacts, ...] = ()
+    lost: str | None = None
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ def compare(facts: Facts, sampled: bool = True) -> list[Finding]:
 
     Args:
         facts: What is known of data, model and training.
-        sampled: Whether to judge the source's classes by its samples; False where all
-            its files are read.
+        sampled: Whether to judge images and the source's classes by the samples; False
+            where all files are read.
 
     Returns:
         What was found, errors first; nothing where all is well.
@@ -44,7 +44,7 @@ def compare(facts: Facts, sampled: bool = True) -> list[Finding]:
     ]
     for data in facts.data:
         found += [*_ids(data), *_sizes(data)]
-        found += _absent_classes(data) if sampled else ()
+        found += (*_absent_classes(data), *_lost(data)) if sampled else ()
     order = ("error", "warning", "info")
     return sorted(found, key=lambda finding: order.index(finding.level))
 
@@ -198,6 +198,11 @@ def _size_problem(data: DataFacts, sample: SampleFacts) -> str | None:
         f"its label {sample.place} {_wxh(sample.label)}: let every transform change "
         f"both alike, and let the files have one size before a crop"
     )
+
+
+def _lost(data: DataFacts) -> Iterator[Finding]:
+    if data.lost is not None:
+        yield Finding("warning", f"{data.key}: {data.lost}")
 
 
 def _absent_classes(data: DataFacts) -> Iterator[Finding]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from mmengine.dataset import Compose
 
+from mmseg_cosda.datasets.image_files import lost_by, picture_reader
 from mmseg_cosda.datasets.label_facts import label_of
 from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
 from mmseg_cosda.datasets.pseudo_label import PseudoLabelDataset
@@ -38,9 +40,8 @@ def data_facts(key: str, role: str, dataset: Any) -> DataFacts:
     metainfo = getattr(dataset, "metainfo", None) or {}
     classes = tuple(metainfo.get("classes") or ())
     length = len(dataset)
-    count = min(LOOKED_AT[role], length)
-    indices = [i * length // count for i in range(count)]
-    samples = tuple(_sample(key, dataset, i, count) for i in indices)
+    indices = _spread(length, LOOKED_AT[role])
+    samples = tuple(_sample(key, dataset, i, len(indices)) for i in indices)
     return DataFacts(
         key=key,
         role=role,
@@ -56,6 +57,7 @@ def data_facts(key: str, role: str, dataset: Any) -> DataFacts:
         ),
         labelled=_ground_truth(key, parts) if role == "target" else (),
         samples=samples,
+        lost=_lost(key, parts, LOOKED_AT[role]),
     )
 
 
@@ -89,6 +91,25 @@ def _ground_truth(key: str, parts: list[Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def _lost(key: str, parts: list[Any], count: int) -> str | None:
+    """Say what training loses of the first image of which it loses something."""
+    for part in parts:
+        reader = picture_reader(part)
+        if reader is None or not hasattr(part, "get_data_info"):
+            continue
+        for index in _spread(len(part), count):
+            with derived_randomness(0), _named(key):
+                text = lost_by(reader, part.get_data_info(index))
+            if text is not None:
+                return text
+    return None
+
+
+def _spread(length: int, count: int) -> list[int]:
+    count = min(count, length)
+    return [i * length // count for i in range(count)]
+
+
 def _of_a_benchmark(dataset: Any) -> bool:
     """Return whether the classes are its dataset class's, not the config's."""
     dataset = getattr(dataset, "dataset", dataset)
@@ -112,12 +133,18 @@ def take_sample(key: str, dataset: Any, index: int, count: int) -> Any:
     Raises:
         UserError: If it can't be read: the pipeline's own error with the config key.
     """
-    with derived_randomness(derive_seed(index, count)):
-        try:
-            return dataset[index]
-        except (ValueError, OSError) as error:
-            text = str(error)
-            raise UserError(text if key in text else f"{key}: {text}") from error
+    with derived_randomness(derive_seed(index, count)), _named(key):
+        return dataset[index]
+
+
+@contextmanager
+def _named(key: str) -> Iterator[None]:
+    """Have errors about a dataset's files name its place in the config."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        text = str(error)
+        raise UserError(text if key in text else f"{key}: {text}") from error
 
 
 def _sample(key: str, dataset: Any, index: int, count: int) -> SampleFacts:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
-from helpers.folders import save_ids
+from helpers.folders import save_ids, save_image
 from helpers.own_data import dataset, ids, make_own_data, own_config
 from helpers.toys import (
     CLASSES,
@@ -92,6 +93,20 @@ def test_the_targets_ground_truth_and_the_model(root: Path, config: Config) -> N
     assert len(texts) == 2
     assert texts[0].startswith("model.alignments.cosine.num_classes=10")
     assert "FolderSegDataset hands the target's own labels" in texts[1]
+
+
+def test_what_reading_every_file_says_is_not_said_twice(
+    root: Path, config: Config
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 4096, (32, 64, 3))
+    assert cv2.imwrite(str(root / "source/images/0.png"), pixels.astype(np.uint16))
+    assert problems(config) == []  # check_dataset has said it
+    save_ids(root / "source/labels/0.png", ids().T)
+    save_image(root / "target/val/labels/1.png", 64, 32)
+    assert problems(config) == []
+    both = [dataset(root, part, True) for part in ("target/train", "source")]
+    config.train_dataloader.dataset.source = dict(type="ConcatDataset", datasets=both)
+    assert problems(config) == []
 
 
 def test_one_output_channel(config: Config) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -223,6 +224,50 @@ def test_test_data_that_is_missing_is_a_warning(
     Runner.from_cfg(cfg).train()
     ((line),) = lines
     assert "a test would fail: test_dataloader.dataset" in line
+
+
+def save_deep(root: Path, part: str, number: int) -> None:
+    """12 bits in 16, of which training's reader keeps the upper 8."""
+    pixels = np.random.default_rng(number).integers(0, 4096, (32, 64, 3))
+    path = root / part / f"images/{number}.png"
+    assert cv2.imwrite(str(path), pixels.astype(np.uint16))
+
+
+@pytest.mark.parametrize("part", ["source", "target/train", "target/val"])
+def test_depth_that_is_lost_is_a_warning(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(
+        preflight_run, "print_log", lambda text, **options: lines.append(text)
+    )
+    save_deep(root, part, 1)
+    Runner.from_cfg(own_config(root, tmp_path / "work")).train()
+    ((line),) = lines
+    key = "val_dataloader.dataset"
+    if part != "target/val":
+        key = f"train_dataloader.dataset.{part.split('/')[0]}"
+    assert line.startswith(f"preflight: {key}: {root / part}/images/1.png: holds 16")
+
+
+@pytest.mark.parametrize("kind", ["wrapped", "pseudo-labels", "a reader that keeps it"])
+def test_depth_that_is_lost_in_other_datasets(root: Path, kind: str) -> None:
+    init_default_scope("mmseg")
+    save_deep(root, "target/train", 2)
+    deep = dataset(root, "target/train", kind == "pseudo-labels")
+    plain = dataset(root, "source", False)
+    config: dict[str, Any] = dict(type="ConcatDataset", datasets=[plain, deep])
+    if kind == "pseudo-labels":
+        folder = str(root / "target/train/labels")
+        config = dict(type="PseudoLabelDataset", dataset=deep, pseudo_label_dir=folder)
+    elif kind != "wrapped":
+        deep["pipeline"][0]["color_type"] = "unchanged"
+    facts = data_facts("here", "source", DATASETS.build(config))
+    if kind == "a reader that keeps it":
+        assert facts.lost is None
+    else:
+        assert facts.lost is not None
+        assert "target/train/images/2.png: holds 16-bit values" in facts.lost
 
 
 def states() -> tuple[Any, ...]:

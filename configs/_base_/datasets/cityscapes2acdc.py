@@ -1,5 +1,6 @@
 # Cityscapes -> ACDC's night, 19 classes, both as downloaded. Fog, rain and snow are
 # folders beside night: three data_prefix of a child.
+_base_ = ["gta2cs.py"]
 data_root_source = "data/cityscapes"
 data_root_target = "data/acdc"
 # (W, H) of the network's input; files have 2048x1024 and 1920x1080.
@@ -48,12 +49,7 @@ tta_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type="InfiniteSampler", shuffle=False),
     dataset=dict(
-        type="DomainPairDataset",
         source=dict(
             type="CheckedCityscapesDataset",
             data_root=data_root_source,
@@ -70,10 +66,6 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type="DefaultSampler", shuffle=False),
     dataset=dict(
         type="CityscapesDataset",
         data_root=data_root_target,
@@ -84,5 +76,3 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type="SubsetIoUMetric")
-test_evaluator = val_evaluator
