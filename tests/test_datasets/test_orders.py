@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from helpers import own_data
 from helpers.folders import save_ids, save_image
 from helpers.toy_runs import assert_equal_states, demo_config, train_to_end
 from mmengine.dataset import InfiniteSampler
 from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
 from mmseg.registry import DATASETS
+from mmseg.structures import SegDataSample
 from torch.utils.data import DataLoader
 
 from mmseg_cosda.datasets.class_counts import ClassCounts
