@@ -23,9 +23,9 @@ from mmseg_cosda.randomness import derive_seed
 MIN_SHARE = 3000 / (1914 * 1052)
 """DAFormer's 3000 pixels of a GTA5 label, as a share of it: 0.149 %."""
 
-CROP_SHARE = 1500 / (1280 * 720)
-"""DAFormer's 1500 pixels in a crop of a GTA5 image at 1280x720, as a share of that
-image: 0.163 %. HRDA's 6000 at 2560x1440 is the same share."""
+CROP_SHARE = 1500 / (1280 * 704)
+"""DAFormer's 1500 pixels in a crop of a GTA5 image at 1280x704, as a share of that
+image: 0.166 %. HRDA's 6000 at 2560x1407 is the same share."""
 
 
 class Order(ABC):
@@ -141,9 +141,11 @@ class RareClassOrder(Order):
             ``work_dirs/class_counts/TYPE_IDENTITY.json``.
         temperature: T of P. Default 0.01, DAFormer's.
         min_share: Share of a label's pixels that a class must exceed, in [0, 1).
-            Default: DAFormer's 3000 pixels of 1914x1052, 0.149 %.
+            Default: DAFormer's 3000 pixels of 1914x1052, 0.149 %; of SYNTHIA's 1280x760
+            they are 0.308 %.
         crop_share: The same for a crop, of the pixels of the whole image at the size
-            at which it is cropped. Default: DAFormer's 1500 of 1280x720, 0.163 %.
+            at which it is cropped. Default: DAFormer's 1500 of 1280x704, 0.166 %;
+            of SYNTHIA's 1280x760 0.154 %.
         tries: Crops at most after the first; 0 takes each as it comes. Default 10,
             DAFormer's. Each loads the image again; one that isn't cropped is made once.
 
@@ -239,7 +241,7 @@ class RareClassOrder(Order):
         whole = whole_pixels(sample, label.size)
         drawn = self.class_at(position)
         shown = int((label == drawn).sum())
-        return label.size >= whole or shown > self._least[drawn] * whole
+        return label.size >= whole or shown / whole > self._least[drawn]
 
     def _draw(self, position: int) -> tuple[int, int]:
         self.prepare()

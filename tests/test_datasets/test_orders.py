@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from helpers import own_data
 from helpers.folders import save_ids, save_image
 from helpers.toy_runs import assert_equal_states, demo_config, train_to_end
 from mmengine.dataset import InfiniteSampler
 from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
 from mmseg.registry import DATASETS
+from mmseg.structures import SegDataSample
 from torch.utils.data import DataLoader
 
 from mmseg_cosda.datasets.class_counts import ClassCounts
@@ -88,9 +91,21 @@ def test_classes_are_drawn_by_rarity_and_images_uniformly() -> None:
 def test_an_image_must_hold_more_than_the_share() -> None:
     order = order_of([[10_000, 100], [10_000, 101]], min_share=0.01)
     assert order.images[1].tolist() == [1]
-    assert pytest.approx(3000) == MIN_SHARE * 1914 * 1052
-    assert pytest.approx(1500) == CROP_SHARE * 1280 * 720
-    assert pytest.approx(6000) == CROP_SHARE * 2560 * 1440
+    assert round(MIN_SHARE * 1914 * 1052, 6) == 3000
+    assert round(CROP_SHARE * 1280 * 704, 6) == 1500
+    assert round(CROP_SHARE * 2560 * 1407, -1) == 6000
+
+
+@pytest.mark.parametrize(("shown", "enough"), [(1500, False), (1501, True)])
+def test_the_default_is_the_public_number_of_pixels(shown: int, enough: bool) -> None:
+    order = order_of([[9000, 1000]])
+    label = torch.zeros(1, 512, 512, dtype=torch.int64)
+    label.view(-1)[:shown] = 1
+    sample = SegDataSample(gt_sem_seg=PixelData(data=label))
+    meta = dict(ori_shape=(1052, 1914), scale_factor=(1280 / 1914, 704 / 1052))
+    sample.set_metainfo(meta)
+    assert order.class_at(0) == 1
+    assert order.accepts(0, dict(data_samples=sample)) == enough
 
 
 def test_a_class_of_which_no_image_has_enough_is_drawn_from_all_that_hold_it(
