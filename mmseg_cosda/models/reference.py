@@ -26,7 +26,7 @@ class FrozenReference(nn.Module):
     Raises:
         ValueError: If the backbone has no pretrained weights, when it is built.
 
-    Source: the feature distance of DAFormer (arXiv 2111.14887), section 3.4.
+    Source: the feature distance of DAFormer (arXiv 2111.14887), section 3.3.
     """
 
     def __init__(self) -> None:

@@ -37,9 +37,8 @@ class DAFormerHead(BaseDecodeHead):
     ``embed_layers.{i}.proj`` (a linear layer, (E, k_i)),
     ``fuse_layer.aspp_modules.{i}.*``, ``fuse_layer.bottleneck.*`` and ``conv_seg``.
     Widths, dilations, BN, dropout and the missing pooled branch are facts of the public
-    configs. That the maps are put together from the finest to the coarsest, which no
-    shape tells, is taken from their order in the public config; a published file has
-    not been run.
+    configs, and that the maps are put together from the finest to the coarsest, which
+    no shape tells, is one of the public code. A published file has not been run.
 
     Args:
         in_channels: Channels k_i of each map, (64, 128, 320, 512) for MiT-B1 to B5.
