@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -235,6 +235,35 @@ class EMATeacher(nn.Module):
     ) -> None:
         if self.built:  # otherwise there is nothing here that a key could be for
             super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def with_given_labels(
+    teacher: TeacherLabels, samples: Sequence[Any], ignore_index: int
+) -> TeacherLabels:
+    """Put labels that the data gives in place of the teacher's.
+
+    A target of which some images have ground truth trains on that: each of its pixels
+    with a class is confident and counts 1, the others count as ignored.
+
+    Args:
+        teacher: The teacher's labels, (B, H, W).
+        samples: The ``SegDataSample`` of each image, with or without ``gt_sem_seg``.
+        ignore_index: The label of no class.
+
+    Returns:
+        The labels; unchanged where no image has any of its own.
+    """
+    if not any("gt_sem_seg" in sample for sample in samples):
+        return teacher
+    parts = [list(values.clone()) for values in teacher]
+    for image, sample in enumerate(samples):
+        if "gt_sem_seg" in sample:
+            label = sample.gt_sem_seg.data[0].to(teacher.labels)
+            known = label != ignore_index
+            weight = known.to(teacher.weight.dtype)
+            for part, value in zip(parts, (label, weight, weight, known), strict=True):
+                part[image] = value
+    return TeacherLabels(*(torch.stack(part) for part in parts))
 
 
 def _start_as_a_copy(teacher: EMATeacher, keys: Any) -> None:

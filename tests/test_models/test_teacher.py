@@ -276,6 +276,27 @@ def test_labels_of_the_data_come_before_the_teachers() -> None:
     assert losses["target.coverage"] == (truth != 255).float().mean()
 
 
+def test_some_images_have_ground_truth_in_a_mixed_image_too() -> None:
+    model = build(
+        phases=dict(target=None, mixed=dict(type="ClassMixPhase")), teacher=dict()
+    )
+    model.init_weights()
+    data = model.data_preprocessor(batch(size=2), True)
+    labelled = model.data_preprocessor(batch(size=2, target_labels=True), True)
+    samples = data["data_samples"]["target"]
+    samples[1] = labelled["data_samples"]["target"][1]
+    truth = samples[1].gt_sem_seg.data[0]
+    step = model._step(data["inputs"], data["data_samples"])
+    got = step.target_labels()
+    plain = model.teacher.label(model, data["inputs"]["target"])
+    assert torch.equal(got.labels[0], plain.labels[0])
+    assert torch.equal(got.weight[0], plain.weight[0])
+    assert torch.equal(got.labels[1], truth)
+    assert torch.equal(got.weight[1], (truth != 255).float())
+    assert torch.equal(got.confident[1], truth != 255)
+    assert model.loss(**data)["mixed.decode.loss_ce"] > 0
+
+
 def test_the_gradients_reach_the_student_alone() -> None:
     model = build(**ONLINE)
     model.init_weights()

@@ -47,7 +47,8 @@ class Step:
     def target_labels(self) -> TeacherLabels:
         """Return the teacher's labels of the target images.
 
-        The teacher is asked once per step, however many phases need it.
+        The teacher is asked once per step, however many phases need it. Labels that
+        the data gives for an image, ground truth of some, come before the teacher's.
 
         Raises:
             ValueError: If there is no teacher.

@@ -102,8 +102,4 @@ class TargetPhase(Phase):
         """Return the teacher's classes where it is confident, (B, H, W)."""
         ignore_index = segmentor.decode_head.ignore_index
         teacher = step.target_labels()
-        labels = teacher.labels.masked_fill(~teacher.confident, ignore_index)
-        for image, sample in enumerate(step.samples["target"]):
-            if "gt_sem_seg" in sample:
-                labels[image] = sample.gt_sem_seg.data[0].to(labels)
-        return labels
+        return teacher.labels.masked_fill(~teacher.confident, ignore_index)

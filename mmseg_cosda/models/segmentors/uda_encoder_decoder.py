@@ -39,7 +39,7 @@ from mmseg_cosda.models.segmentors.parts import (
 )
 from mmseg_cosda.models.segmentors.target_diagnosis import Diagnosis, diagnose
 from mmseg_cosda.models.taps import record_taps
-from mmseg_cosda.models.teacher import TeacherLabels
+from mmseg_cosda.models.teacher import TeacherLabels, with_given_labels
 from mmseg_cosda.preflight.run import check_before_run
 from mmseg_cosda.preflight.weights import watch_loading
 from mmseg_cosda.randomness import derive_seed
@@ -334,7 +334,8 @@ class UDAEncoderDecoder(EncoderDecoder):
 
     def _ask_teacher(self, images: Tensor, samples: list[Any]) -> TeacherLabels:
         assert self.teacher is not None
-        return self.teacher.label(self, images, unpadded_pixels(samples, images))
+        labels = self.teacher.label(self, images, unpadded_pixels(samples, images))
+        return with_given_labels(labels, samples, self.decode_head.ignore_index)
 
     def _update_teacher(self, iteration: int, optim_wrapper: Any) -> None:
         """Let the teacher take in the weights, if the last iteration changed them."""
