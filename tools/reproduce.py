@@ -130,7 +130,7 @@ def make_plan(args: argparse.Namespace) -> Plan:
 
 
 def cosine_of(plan: Plan) -> dict[str, Any]:
-    """Return the settings of a plan's cosine loss, of eq. 12 where that has a config."""
+    """Return the settings of a plan's cosine loss, eq. 12's where there is one."""
     row = ROWS["cosine"]
     if plan.setting.net not in row.nets:
         row = ROWS["cosine-no-pl"]

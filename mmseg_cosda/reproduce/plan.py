@@ -196,7 +196,7 @@ def method_parts(path: Path) -> frozenset[str]:
     named = [
         f"model.{group}.{name}"
         for group, default in (("alignments", ()), ("phases", ("source", "target")))
-        for name, part in {**dict.fromkeys(default, {}), **model.get(group, {})}.items()
+        for name, part in {**dict.fromkeys(default, ""), **model.get(group, {})}.items()
         if part is not None
     ]
     return frozenset([*single, *named])
