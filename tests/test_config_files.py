@@ -17,16 +17,29 @@ from mmseg_cosda.reproduce.rows import COSINE, ROWS, TRANSLATED
 
 BASES = sorted((CONFIGS / "_base_").rglob("*.py"))
 COSDA = [name for name in config_names() if name.startswith("cosda/")]
+ONLINE = [name for name in COSDA if name.endswith("_online.py")]
+ON_TOP = [name for name in config_names() if name.endswith("_cosine.py")]
 ADVERSARIAL = [name for name in config_names() if "adversarial" in name]
 
 
-@pytest.mark.parametrize("name", COSDA)
+@pytest.mark.parametrize("name", sorted({*COSDA, *ON_TOP} - {*ONLINE}))
 def test_a_child_shows_the_values_of_its_cosine_loss(name: str) -> None:
     cosine = own_values(name)["model"]["alignments"]["cosine"]
     assert cosine["type"] == "ClassWiseCosineLoss"
     assert {"taps", "queue_size", "loss_weight"} <= cosine.keys()
     for tap in cosine["taps"].values():
         assert tap.keys() == {"feature", "channels", "threshold"}
+
+
+@pytest.mark.parametrize("name", ONLINE)
+def test_a_child_shows_whose_labels_it_trains_on(name: str) -> None:
+    model = own_values(name)["model"]
+    assert model["teacher"].keys() == {"type", "decay", "weighting", "quantile", "cap"}
+    assert model["phases"] == dict(target=dict(labels="teacher"))
+    cfg, eq_11 = read(name), read(name.replace("_online", "_no-pl"))
+    assert cfg.model.pop("teacher")
+    assert cfg.model.pop("phases")
+    assert cfg.to_dict() == eq_11.to_dict()
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import torch
 from helpers.config_files import read
-from helpers.shrink import config_names, make_folders, shrink
+from helpers.shrink import config_names, make_folders, names_to_train, shrink
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmseg.registry import DATASETS, MODELS
 
 import mmseg_cosda  # noqa: F401  (registers what the configs name)
-from mmseg_cosda.reproduce.rows import ROWS, TASKS, Setting
+from mmseg_cosda.reproduce.rows import PAPER_TASKS, ROWS, SMALL, Setting
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("name", config_names())
+@pytest.mark.parametrize("name", names_to_train())
 def test_a_config_trains_one_step_and_evaluates(
     name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,7 +80,7 @@ def train_one_step(
     )
     cfg = read(name)
     cfg.merge_from_dict(dict(options))
-    shrink(cfg)
+    shrink(cfg, work_dir / "backbone.pth")
     cfg.work_dir = str(work_dir)
     # The host keeps visualizers by name, for the whole process.
     cfg.experiment_name = cfg.visualizer.name = f"{name}{options}".replace(os.sep, "-")
@@ -88,8 +88,13 @@ def train_one_step(
     before = {k: v.detach().clone() for k, v in runner.model.named_parameters()}
     runner.train()
 
-    moved = {k for k, v in runner.model.named_parameters() if not v.equal(before[k])}
+    after = dict(runner.model.named_parameters())
+    moved = {k for k, v in before.items() if not after[k].equal(v)}
     assert any(key.startswith("decode_head.") for key in moved)
+    made = after.keys() - before.keys()
+    assert all(key.startswith("teacher.") for key in made)
+    assert bool(made) == bool(cfg.model.get("teacher"))
+    assert not any(after[key].requires_grad for key in made)
     lines = [
         json.loads(line)
         for path in work_dir.glob("*/vis_data/scalars.json")
@@ -113,12 +118,19 @@ def check_losses(cfg: Config, logged: set[str], moved: set[str]) -> None:
     trained = any(key.startswith("alignments.adversarial.") for key in moved)
     assert trained == ("adversarial" in alignments)
     labelled = cfg.train_dataloader.dataset.target.type == "PseudoLabelDataset"
-    assert ("target.decode.loss_ce" in logged) == labelled
+    phases = cfg.model.get("phases", {})
+    online = (phases.get("target") or {}).get("labels") == "teacher"
+    assert ("target.decode.loss_ce" in logged) == (labelled or online)
+    assert ("imagenet.loss" in logged) == ("imagenet" in alignments)
+    for name in ("mixed", "masked"):
+        assert (f"{name}.decode.loss_ce" in logged) == (name in phases)
+    aligns = "cosine" in alignments and "mixed" in phases
+    assert not aligns or phases.mixed.align
 
 
 def test_every_method_has_every_task() -> None:
     names = set(config_names())
-    for task in TASKS:
+    for task in (*PAPER_TASKS, *SMALL):
         for net in ("deeplabv2", "fcn8s") if task.endswith("cs") else ("deeplabv2",):
             for row in (
                 f"source_only/{net}_{task}",

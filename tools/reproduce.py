@@ -32,7 +32,7 @@ from mmseg_cosda.reproduce.plan import (
     with_teachers,
 )
 from mmseg_cosda.reproduce.results import read_result
-from mmseg_cosda.reproduce.rows import NETS, ROWS, TASKS, Setting, TableRow
+from mmseg_cosda.reproduce.rows import NET_TASKS, NETS, ROWS, TASKS, Setting, TableRow
 from mmseg_cosda.reproduce.table import settings_table, write_table
 from mmseg_cosda.reproduce.tables import BASELINES, TABLES, table_rows
 from mmseg_cosda.visualization.files import check_suffix, save_figure
@@ -41,7 +41,8 @@ ROOT = Path(__file__).resolve().parents[1]
 EPILOG = """\
 Tables 1 to 6 are the paper's; "bounds" is source-only, its control and the oracle
 (target-supervised); "variants" and "variants-no-pl" are departures from the literal
-loss, with and without pseudo-labels; "evidence" is all of these in one table. A run
+loss, with and without pseudo-labels; "evidence" is all of these in one table; "methods"
+is the methods that came after the paper, with and without the cosine loss on top. A run
 that has a result is not run again; one that was killed goes on where it was. Started
 twice, side by side, the two share the runs out. Rows with pseudo-labels take those of
 one teacher (--pseudo-labels-from), which is trained first.
@@ -51,6 +52,7 @@ Example:
   python tools/reproduce.py --table 1 4 6 --task torcs2camvid --seeds 0 1 2 --dry-run
   python tools/reproduce.py --table 3 --task synthia2cs --net fcn8s --translated
   python tools/reproduce.py --table evidence --task torcs2camvid --no-runs
+  python tools/reproduce.py --table methods --task gta2cs --net daformer --dry-run
 """
 
 
@@ -128,8 +130,11 @@ def make_plan(args: argparse.Namespace) -> Plan:
 
 
 def cosine_of(plan: Plan) -> dict[str, Any]:
-    """Return the settings of a plan's cosine loss."""
-    path = plan.configs / ROWS["cosine"].config(plan.setting)
+    """Return the settings of a plan's cosine loss, eq. 12's where there is one."""
+    row = ROWS["cosine"]
+    if plan.setting.net not in row.nets:
+        row = ROWS["cosine-no-pl"]
+    path = plan.configs / row.config(plan.setting)
     cfg = read_options(path, plan.options)
     return dict(cfg.model.alignments.cosine)
 
@@ -200,7 +205,7 @@ def show_settings() -> None:
     """Print Table 5, which needs no run."""
     cosines = {}
     for task in TASKS:
-        for net in NETS if task in ("gta2cs", "synthia2cs") else NETS[:1]:
+        for net in (net for net in ROWS["cosine"].nets if task in NET_TASKS[net]):
             plan = Plan(Setting(task, net), ROOT / "configs", None, Path(), Path())
             cosines[net, task] = cosine_of(plan)
     print(settings_table(cosines))

@@ -18,9 +18,7 @@ model = dict(
         target=None,
         mixed=dict(type="ClassMixPhase", classes="batch", jitter_strength=0.2),
     ),
-    alignments=dict(
-        imagenet=dict(type="FeatureDistanceLoss", loss_weight=0.005),
-    ),
+    alignments=dict(imagenet=dict(type="FeatureDistanceLoss", loss_weight=0.005)),
 )
 train_dataloader = dict(
     dataset=dict(source_order=dict(type="RareClassOrder", temperature=0.01))

@@ -4,6 +4,7 @@ _base_ = [
     "../_base_/datasets/synthia2cs_crop512.py",
     "../_base_/schedules/adamw_warmup_poly_40k.py",
 ]
+things = (6, 7, 10, 11, 12, 13, 14, 15)  # among the 16 classes
 model = dict(
     decode_head=dict(num_classes=16, loss_decode=dict(avg_non_ignore=False)),
     teacher=dict(
@@ -19,11 +20,7 @@ model = dict(
         mixed=dict(type="ClassMixPhase", classes="batch", jitter_strength=0.2),
     ),
     alignments=dict(
-        imagenet=dict(
-            type="FeatureDistanceLoss",
-            classes=(6, 7, 10, 11, 12, 13, 14, 15),  # the things among the 16
-            loss_weight=0.005,
-        ),
+        imagenet=dict(type="FeatureDistanceLoss", classes=things, loss_weight=0.005)
     ),
 )
 train_dataloader = dict(

@@ -13,7 +13,7 @@ from mmseg.registry import DATASETS
 from mmseg_cosda.datasets.check import DatasetCheck
 from mmseg_cosda.datasets.check_files import Problem
 from mmseg_cosda.preflight.facts import DataFacts, Facts, ScheduleFacts, TrainingFacts
-from mmseg_cosda.preflight.networks import one_channel
+from mmseg_cosda.preflight.networks import late_starts, one_channel
 from mmseg_cosda.preflight.rules import compare
 from mmseg_cosda.preflight.run import pair_facts
 from mmseg_cosda.preflight.samples import data_facts
@@ -176,4 +176,5 @@ def training_facts_of(config: Mapping[str, Any]) -> TrainingFacts | None:
             for i, each in enumerate(schedulers)
             if not each.get("by_epoch", True) and each.get("end", ENDLESS) < ENDLESS
         ),
+        starts=late_starts(config.get("model") or {}),
     )

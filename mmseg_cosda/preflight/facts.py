@@ -118,6 +118,7 @@ class TrainingFacts:
         shuffle: Whether the sampler shuffles.
         max_iters: Iterations; None where the loop has no such number.
         schedules: Schedulers of the learning rate.
+        starts: (config key, first iteration) of what starts later than the training.
     """
 
     pairs: bool = False
@@ -128,6 +129,7 @@ class TrainingFacts:
     shuffle: bool = False
     max_iters: int | None = None
     schedules: tuple[ScheduleFacts, ...] = ()
+    starts: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)

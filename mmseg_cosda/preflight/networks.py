@@ -1,7 +1,8 @@
-"""Facts of a segmentor: who has how many classes."""
+"""Facts of a segmentor: who has how many classes, what starts late."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -37,6 +38,35 @@ def class_numbers(model: Any) -> tuple[tuple[str, int], ...]:
         parts.append((f"{key}.discriminator", getattr(alignment, "discriminator", 0)))
     numbers = [(key, getattr(part, "num_classes", None)) for key, part in parts]
     return tuple((key, n) for key, n in numbers if isinstance(n, int))
+
+
+def late_starts(model: Any) -> tuple[tuple[str, int], ...]:
+    """Return the first iteration of each phase and alignment that starts late.
+
+    Args:
+        model: A segmentor, or the ``model`` of a config.
+
+    Returns:
+        (config key, iteration), where it isn't 0.
+
+    Examples:
+        >>> late_starts(dict(phases=dict(masked=dict(start_iter=500), target=None)))
+        (('model.phases.masked.start_iter', 500),)
+    """
+
+    def look(owner: Any, name: str) -> Any:
+        if isinstance(owner, Mapping):
+            return owner.get(name)
+        return getattr(owner, name, None)
+
+    starts = [
+        (f"model.{group}.{name}.start_iter", look(part, "start_iter"))
+        for group in ("phases", "alignments")
+        for name, part in (look(model, group) or {}).items()
+    ]
+    return tuple(
+        (key, start) for key, start in starts if isinstance(start, int) and start
+    )
 
 
 def one_channel(place: str) -> str:

@@ -41,6 +41,7 @@ def compare(facts: Facts, sampled: bool = True) -> list[Finding]:
         *_positions(facts),
         *_provenance(facts),
         *_schedules(facts),
+        *_idle_parts(facts),
     ]
     for data in facts.data:
         found += [*_ids(data), *_sizes(data)]
@@ -243,6 +244,20 @@ def _schedules(facts: Facts) -> Iterator[Finding]:
         f"{last.key} ({last.type}) ends at iteration {last.end:,}, {text}. If that "
         f"isn't meant, give it end={ends}",
     )
+
+
+def _idle_parts(facts: Facts) -> Iterator[Finding]:
+    training = facts.training
+    if training is None or training.max_iters is None:
+        return
+    for key, start in training.starts:
+        if start >= training.max_iters:
+            yield Finding(
+                "warning",
+                f"{key}={start}: it never runs, training stops at "
+                f"train_cfg.max_iters={training.max_iters}. Let it start earlier, or "
+                f"take it out with {key.rpartition('.')[0]}=None",
+            )
 
 
 def _wxh(size: Size | None) -> str:

@@ -84,7 +84,7 @@ def run_facts(loop: Any, model: Any) -> Facts:
         dataset = runner.val_loop.dataloader.dataset
         parts.append(data_facts("val_dataloader.dataset", "val", dataset))
     parts += _test_facts(runner.cfg)
-    return Facts(tuple(parts), numbers, training_facts(runner))
+    return Facts(tuple(parts), numbers, training_facts(runner, model))
 
 
 def pair_facts(dataset: Any) -> Iterable[DataFacts]:

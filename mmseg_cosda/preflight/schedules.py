@@ -1,4 +1,4 @@
-"""Facts of a training: its loop, its sampler, its learning rate."""
+"""Facts of a training: its loop, its sampler, its learning rate, what starts late."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from torch.utils.data import RandomSampler
 
 from mmseg_cosda.datasets.domain_pair import DomainPairDataset
 from mmseg_cosda.preflight.facts import ScheduleFacts, TrainingFacts
+from mmseg_cosda.preflight.networks import late_starts
 
 ENDLESS = 10**9
 """The host's end of a scheduler whose config names none."""
 
 
-def training_facts(runner: Any) -> TrainingFacts:
+def training_facts(runner: Any, model: Any) -> TrainingFacts:
     """Look at a Runner that trains.
 
     Args:
         runner: With a built training loop.
+        model: The segmentor that it trains.
 
     Returns:
         The facts.
@@ -42,6 +44,7 @@ def training_facts(runner: Any) -> TrainingFacts:
         schedules=()
         if max_iters is None
         else tuple(_schedules(runner.param_schedulers, max_iters)),
+        starts=late_starts(model),
     )
 
 

@@ -21,6 +21,7 @@ LABEL_KEY = "train_dataloader.dataset.target.pseudo_label_dir"
 TEACHERS = {
     "deeplabv2_gta2cs": "advent-no-pl",
     "deeplabv2_synthia2cs": "advent-no-pl",
+    "deeplabv2_synthia2cs_19way": "advent-no-pl",
     "fcn8s_gta2cs": "adversarial-no-pl",
     "fcn8s_synthia2cs": "adversarial-no-pl",
 }
@@ -55,7 +56,8 @@ class Plan:
         work_root: Folder of the trainings.
         result_root: Folder of the results.
         options: ``key=value`` config values for every run; those of an alignment
-            (``model.alignments.cosine.loss_weight=1``) for the rows that have it.
+            (``model.alignments.cosine.loss_weight=1``), a phase or the teacher for the
+            rows that have it.
         teacher: Row whose model, after its last iteration, makes the pseudo-labels.
         teacher_seed: Its seed; None for the seed of the run that uses them.
         pseudo_labels: A folder of finished pseudo-labels instead.
@@ -114,8 +116,8 @@ class Plan:
 
     def own_options(self, run: Run) -> list[str]:
         """Return what the run changes in its config, without the folders."""
-        names = alignment_names(self.config(run))
-        shared = [text for text in self.options if _concerns(text, names)]
+        parts = method_parts(self.config(run))
+        shared = [text for text in self.options if _concerns(text, parts)]
         task = [f"{key}={value}" for key, value in self.setting.options.items()]
         seed = f"randomness.seed={run.seed}"
         return [seed, *task, *shared, *self.row_options(run)]
@@ -187,15 +189,30 @@ class Plan:
 
 
 @functools.cache
-def alignment_names(path: Path) -> frozenset[str]:
-    """Return the names of a config's alignments."""
-    return frozenset(read_options(path, []).model.alignments)
+def method_parts(path: Path) -> frozenset[str]:
+    """Return the keys of a config's teacher, reference, alignments and phases."""
+    model = read_options(path, []).model
+    single = [f"model.{key}" for key in ("teacher", "reference") if model.get(key)]
+    named = [
+        f"model.{group}.{name}"
+        for group, default in (("alignments", ()), ("phases", ("source", "target")))
+        for name, part in {**dict.fromkeys(default, ""), **model.get(group, {})}.items()
+        if part is not None
+    ]
+    return frozenset([*single, *named])
 
 
-def _concerns(option: str, alignments: frozenset[str]) -> bool:
+def _concerns(option: str, parts: frozenset[str]) -> bool:
     """Return whether an option is about something that a config with these has."""
     keys = option.partition("=")[0].split(".")
-    return keys[:2] != ["model", "alignments"] or keys[2] in alignments
+    if keys[0] != "model" or keys[1:2] not in (
+        ["alignments"],
+        ["phases"],
+        ["teacher"],
+        ["reference"],
+    ):
+        return True
+    return any(".".join(keys[:length]) in parts for length in (2, 3))
 
 
 def with_teachers(plan: Plan, runs: Sequence[Run]) -> list[Run]:

@@ -8,9 +8,17 @@ from typing import Any
 
 from mmseg_cosda.errors import UserError
 
-TASKS = ("gta2cs", "synthia2cs", "demo", "torcs2camvid")
+PAPER_TASKS = ("gta2cs", "synthia2cs")
+TASKS = (*PAPER_TASKS, "synthia2cs_19way", "demo", "torcs2camvid")
 SMALL = ("demo", "torcs2camvid")
-NETS = ("deeplabv2", "fcn8s")
+PAPER_NETS = ("deeplabv2", "fcn8s")
+NETS = (*PAPER_NETS, "daformer")
+NET_TASKS: Mapping[str, tuple[str, ...]] = {
+    "deeplabv2": TASKS,
+    "fcn8s": PAPER_TASKS,
+    "daformer": (*PAPER_TASKS, "synthia2cs_19way"),
+}
+"""The tasks that each net has configs of."""
 COSINE = "model.alignments.cosine"
 SOURCE = "train_dataloader.dataset.source"
 TRANSLATED: Mapping[str, Any] = {
@@ -44,18 +52,22 @@ class Setting:
     translated: bool = False
 
     def __post_init__(self) -> None:
-        real = ("gta2cs", "synthia2cs")
         if self.task not in TASKS or self.net not in NETS:
             raise UserError(
                 f"--task {self.task} --net {self.net}: tasks are {', '.join(TASKS)}, "
                 f"nets {', '.join(NETS)}"
             )
-        if self.net == "fcn8s" and self.task not in real:
-            raise UserError(f"--net fcn8s is for {' and '.join(real)} alone")
-        if self.translated and self.task not in real:
+        if self.task not in NET_TASKS[self.net]:
             raise UserError(
-                f"--translated is for {' and '.join(real)}: {self.task} has no "
-                "translated source images"
+                f"--net {self.net} is for {', '.join(NET_TASKS[self.net])} alone"
+            )
+        if self.translated and (
+            self.task not in PAPER_TASKS or self.net not in PAPER_NETS
+        ):
+            raise UserError(
+                f"--translated is for {' and '.join(PAPER_TASKS)} with "
+                f"{' and '.join(PAPER_NETS)}: {self.stem} has no translated source "
+                "images"
             )
 
     @property
@@ -76,10 +88,11 @@ class Setting:
 
     @property
     def metric(self) -> str:
-        """The headline metric, as in the paper's tables."""
-        if self.task != "synthia2cs":
+        """The headline metric, as it is published for the task and the net."""
+        if not self.task.startswith("synthia2cs"):
             return "mIoU"
-        return "mIoU13" if self.net == "deeplabv2" else "mIoU16"
+        paper = self.task == "synthia2cs" and self.net == "deeplabv2"
+        return "mIoU13" if paper else "mIoU16"
 
 
 @dataclass(frozen=True)
@@ -94,6 +107,7 @@ class TableRow:
         pseudo_labels: Whether it trains on pseudo-labels.
         options: Config values beside the config, by dotted key.
         by_task: Those that name a task's data, by task.
+        nets: The networks that it has configs of.
     """
 
     name: str
@@ -103,6 +117,7 @@ class TableRow:
     pseudo_labels: bool = False
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     by_task: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+    nets: tuple[str, ...] = PAPER_NETS
 
     def config(self, setting: Setting) -> str:
         """Return its config, relative to ``configs/``."""
@@ -145,10 +160,18 @@ VARIANTS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
 )
 """Departures from the literal loss: a row's name, its title, options of
 ``ClassWiseCosineLoss``."""
+LATER_METHODS: Sequence[tuple[str, str, tuple[str, ...]]] = (
+    ("dacs", "DACS", ("deeplabv2", "daformer")),
+    ("daformer", "DAFormer's recipe", ("deeplabv2", "daformer")),
+    ("mic", "MIC", ("deeplabv2", "daformer")),
+    ("fda", "FDA, first round", ("deeplabv2",)),
+)
+"""What came after the paper: a row's name, which is its folder too, its title, the
+networks of its configs. Each has a row with the cosine loss on top."""
 ROWS: Mapping[str, TableRow] = {
     row.name: row
     for row in (
-        TableRow("source-only", "source only", "source_only"),
+        TableRow("source-only", "source only", "source_only", nets=NETS),
         TableRow("target-bn", "source only, target in BN", "source_only", "_target-bn"),
         TableRow(
             "target-supervised",
@@ -164,7 +187,7 @@ ROWS: Mapping[str, TableRow] = {
         ),
         TableRow("adversarial-no-pl", "Adversarial", "adversarial", "_no-pl"),
         TableRow("advent-no-pl", "AdvEnt", "adversarial", "_advent_no-pl"),
-        TableRow("cosine-no-pl", "Ours-(11)", "cosda", "_no-pl"),
+        TableRow("cosine-no-pl", "Ours-(11)", "cosda", "_no-pl", nets=NETS),
         TableRow("cosine", "Ours (eq. 12)", "cosda", "", True),
         TableRow(
             "no-queue",
@@ -202,6 +225,20 @@ ROWS: Mapping[str, TableRow] = {
             )
             for labels in (True, False)
             for name, title, options in VARIANTS
+        ),
+        TableRow(
+            "cosine-online",
+            "Ours (eq. 12), labels of a teacher",
+            "cosda",
+            "_online",
+            nets=("deeplabv2",),
+        ),
+        *(
+            TableRow(
+                name + suffix.replace("_", "-"), title + ending, name, suffix, nets=nets
+            )
+            for name, title, nets in LATER_METHODS
+            for suffix, ending in (("", ""), ("_cosine", " + cosine"))
         ),
         TableRow(
             "no-class-split-strong",

@@ -1,4 +1,4 @@
-"""Tables in Markdown: the paper's figures beside ours, over seeds."""
+"""Tables in Markdown: published figures beside ours, over seeds."""
 
 from __future__ import annotations
 
@@ -7,13 +7,28 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmseg_cosda.reproduce.gains import beyond_noise, paired_gains, standard_error
-from mmseg_cosda.reproduce.paper import FIGURES, HYPER_PARAMETERS, per_class
-from mmseg_cosda.reproduce.rows import Setting, TableRow
+from mmseg_cosda.reproduce.paper import (
+    FIGURES,
+    HYPER_PARAMETERS,
+    PUBLISHED,
+    per_class,
+)
+from mmseg_cosda.reproduce.rows import PAPER_TASKS, SMALL, Setting, TableRow
 
 Results = Mapping[str, Mapping[int, Mapping[str, Any]]]
 """By row name, then by seed: what the result files hold."""
 NOT_RUN = "not run"
 NO_FIGURE = "—"
+NET_TITLES = {
+    "deeplabv2": "DeepLabV2-R101",
+    "fcn8s": "FCN-8s-VGG16",
+    "daformer": "MiT-B5 with DAFormer's head",
+}
+METHODS_CAPTION = (
+    "Published: the methods' own papers, with the network that the column names, which "
+    "is not ours to the last layer; a row without a figure was published with another "
+    "network or not at all."
+)
 
 
 def spread(values: Sequence[float]) -> str:
@@ -68,6 +83,35 @@ def reference(setting: Setting) -> tuple[str, Mapping[str, float]]:
     return f"paper ({source}→CS, {letter})", FIGURES[net, task]
 
 
+def published(setting: Setting) -> tuple[str, Mapping[str, str]]:
+    """Return heading and figures that a setting's methods are set beside.
+
+    Args:
+        setting: Task and network.
+
+    Returns:
+        The heading, which names the network of the figures, and the figures by row:
+        those of the methods' own papers. Empty where none is of this network.
+
+    Examples:
+        >>> heading, figures = published(Setting("gta2cs"))
+        >>> heading, figures["dacs"]
+        ('published (GTA5→CS, DeepLabV2-R101)', '52.1')
+    """
+    task = "gta2cs" if setting.task in SMALL else setting.task
+    source = "GTA5" if task == "gta2cs" else "SYNTHIA"
+    net = NET_TITLES[setting.net]
+    return f"published ({source}→CS, {net})", PUBLISHED.get((setting.net, task), {})
+
+
+def cited(table: str, setting: Setting) -> tuple[str, Mapping[str, str]]:
+    """Return heading and cells of the column of figures that are not ours."""
+    if table == "methods":
+        return published(setting)
+    heading, figures = reference(setting)
+    return heading, {row: f"{figure:g}" for row, figure in figures.items()}
+
+
 def column(results: Results, row: str, which: str, metric: str) -> dict[int, float]:
     """Return a row's metric at its last or best evaluation, by seed."""
     found = {s: r[which].get(metric) for s, r in results.get(row, {}).items()}
@@ -81,7 +125,7 @@ def write_table(
     results: Results,
     baseline: str,
 ) -> str:
-    """Write one of the paper's tables with our figures.
+    """Write a table with our figures beside the published ones.
 
     Args:
         table: Its number or name.
@@ -93,7 +137,7 @@ def write_table(
     Returns:
         Markdown.
     """
-    heading, figures = reference(setting)
+    heading, figures = cited(table, setting)
     metric = setting.metric
     seeds = sorted({seed for by_seed in results.values() for seed in by_seed})
     lines = [
@@ -113,31 +157,37 @@ def write_table(
             else paired_difference(ours, column(results, baseline, which, metric))
             for ours, which in ((best, "best"), (last, "last"))
         ]
-        figure = figures.get(row.name)
         cells = [
             f"{row.title} (`{row.name}`)",
-            NO_FIGURE if figure is None else f"{figure:g}",
+            figures.get(row.name, NO_FIGURE),
             spread(list(best.values())),
             spread(list(last.values())),
             *gains,
             " ".join(map(str, sorted(last))) or NO_FIGURE,
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", _caption(setting, len(seeds))]
+    lines += ["", _caption(table, setting, len(seeds))]
     if table in ("2", "3"):
         lines += ["", *_class_lines(setting, rows[0], results)]
     return "\n".join(lines) + "\n"
 
 
-def _caption(setting: Setting, seeds: int) -> str:
+def _caption(table: str, setting: Setting, seeds: int) -> str:
     text = (
         "Mean ± standard deviation over seeds; differences are paired by seed, mean ± "
         "standard error, bold where 95 % sure (Student's t). Best: the best snapshot "
         "on validation, which the field reports; last: the last iteration."
     )
-    if setting.task not in ("gta2cs", "synthia2cs"):
-        text += " The paper's figures are of another task, for orientation."
-    elif not setting.translated:
+    if setting.task in SMALL:
+        text += " The published figures are of another task, for orientation."
+    if table == "methods":
+        text += f" {METHODS_CAPTION}"
+        if setting.net == "deeplabv2" and setting.task not in SMALL:
+            text += (
+                " Each method has its own crops and schedule here, as published: these "
+                "are differences of recipes."
+            )
+    elif setting.task in PAPER_TASKS and not setting.translated:
         text += " Original source images; the paper's are translated (--translated)."
     if 0 < seeds < 3:
         text += f" **{seeds} seed(s): no difference here can be told from noise.**"

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.reproduce.rows import COSINE, ROWS, SMALL, VARIANTS, Setting, TableRow
+from mmseg_cosda.reproduce.rows import (
+    COSINE,
+    LATER_METHODS,
+    PAPER_NETS,
+    PAPER_TASKS,
+    ROWS,
+    SMALL,
+    VARIANTS,
+    Setting,
+    TableRow,
+)
 
 TABLES: Mapping[str, tuple[str, ...]] = {
     "1": ("adversarial-no-pl", "cosine-no-pl"),
@@ -36,14 +46,23 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "no-class-split-no-pl",
         "no-target-split-no-pl",
     ),
+    "methods": (
+        "source-only",
+        "cosine-no-pl",
+        "cosine",
+        "cosine-online",
+        *(f"{name}{end}" for name, *_ in LATER_METHODS for end in ("", "-cosine")),
+        "target-supervised",
+    ),
 }
-"""Rows by table; Table 6 has the sweeps besides, "evidence" the rows of all tables;
-Table 5 needs no run."""
+"""Rows by table; Table 6 has the sweeps besides, "evidence" the rows of all tables but
+"methods"; Table 5 needs no run."""
 
 BASELINES: Mapping[str, str] = {
     "1": "adversarial-no-pl",
     "6": "cosine",
     "bounds": "source-only",
+    "methods": "source-only",
     "variants": "cosine",
     "variants-no-pl": "cosine-no-pl",
 }
@@ -101,7 +120,8 @@ def table_rows(
         Its rows, in the table's order.
 
     Raises:
-        UserError: If the table is of another task or ``only`` names none of its rows.
+        UserError: If the table is of another task, net or source images, or ``only``
+            names none of its rows.
     """
     other = {"2": "synthia2cs", "3": "gta2cs"}
     if other.get(table) == setting.task:
@@ -109,7 +129,16 @@ def table_rows(
             f"--table {table} is not about {setting.task}: Table 2 is GTA5, Table 3 "
             "SYNTHIA"
         )
-    rows = [ROWS[name] for name in TABLES[table]]
+    if table == "methods" and setting.translated:
+        raise UserError(
+            "--table methods --translated: the later methods are published on the "
+            "original source images; leave out --translated"
+        )
+    if table != "methods" and setting.net not in PAPER_NETS:
+        raise UserError(f"--net {setting.net} is for --table methods alone")
+    if table != "methods" and setting.task not in (*PAPER_TASKS, *SMALL):
+        raise UserError(f"--task {setting.task} is for --table methods alone")
+    rows = [ROWS[name] for name in TABLES[table] if setting.net in ROWS[name].nets]
     if table == "evidence":
         parts = ("bounds", "1", "4", "6", "variants-no-pl", "variants")
         every = [row for part in parts for row in table_rows(part, setting, cosine)]

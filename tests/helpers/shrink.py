@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
 
 from helpers.folders import (
     make_cityscapes,
@@ -40,6 +43,40 @@ def config_names() -> list[str]:
     """Every config that a user can name, relative to configs/."""
     names = (path.relative_to(CONFIGS) for path in CONFIGS.rglob("*.py"))
     return sorted(str(name) for name in names if name.parts[0] != "_base_")
+
+
+LATER = ("dacs", "daformer", "mic", "fda")
+"""Folders of methods whose files differ in few values from each other."""
+
+
+def names_to_train() -> list[str]:
+    """Configs that together train whatever any config has, each part on each net.
+
+    Of the later methods on real data GTA5's files with the cosine loss have all parts
+    at once, SYNTHIA's plain files the 16 classes; the rest says the same in another
+    combination, as tests of the files' values hold. The small tasks are trained whole.
+    """
+
+    def trained(stem: str) -> bool:
+        if "gta2cs" in stem:
+            return stem.endswith("_cosine")
+        return "synthia2cs" not in stem or stem.endswith("_synthia2cs")
+
+    return _chosen(trained)
+
+
+def names_to_predict() -> list[str]:
+    """Configs that together have every net and test pipeline of each method's folder.
+
+    A loss on top and SYNTHIA's other number of classes change no prediction's way.
+    """
+    return _chosen(lambda stem: stem.count("_") == 1)
+
+
+def _chosen(by: Callable[[str], bool]) -> list[str]:
+    """All configs, of the later methods' those whose stem is chosen."""
+    paths = map(Path, config_names())
+    return [str(p) for p in paths if p.parts[0] not in LATER or by(p.stem)]
 
 
 def make_folders(root: Path) -> None:
@@ -119,9 +156,22 @@ def _cityscapes_names(root: Path) -> list[str]:
     return [str(p.relative_to(images).with_suffix("")) for p in images.rglob("*.png")]
 
 
-def shrink(cfg: Config) -> Config:
-    """Reduce a config in place; what it is made of stays."""
+def shrink(cfg: Config, weights: Path | None = None) -> Config:
+    """Reduce a config in place; what it is made of stays.
+
+    Args:
+        cfg: The config.
+        weights: File for pretrained weights of the reduced backbone, random ones, if a
+            frozen reference is to hold them; None where nothing is trained.
+    """
     _visit(cfg.model, _small_part)
+    if weights is not None and cfg.model.get("reference"):
+        init_default_scope("mmseg")
+        net: Any = MODELS.build(dict(cfg.model.backbone))
+        net.init_weights()
+        torch.save(net.state_dict(), weights)
+        init = dict(type="Pretrained", checkpoint=str(weights))
+        cfg.model.backbone.init_cfg = init
     channels = CHANNELS[cfg.model.backbone.type]
     if cfg.model.decode_head.type == "FCN8sHead":
         cfg.model.decode_head.in_channels = tuple(reversed(channels))

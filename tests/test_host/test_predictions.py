@@ -16,7 +16,7 @@ import pytest
 import torch
 from helpers.config_files import read
 from helpers.folders import CITYSCAPES_STEMS, save_image
-from helpers.shrink import config_names, make_folders, shrink
+from helpers.shrink import make_folders, names_to_predict, shrink
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
@@ -39,19 +39,27 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def checkpoint(cfg: Config, path: Path) -> str:
-    """Save a model's random weights as a training saves them."""
+    """Save a model's random weights as a training saves them, a teacher's too."""
     init_default_scope("mmseg")
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
+    if model.teacher is not None:
+        model.teacher.build(model)
+        for weight in model.teacher.parameters():
+            weight.data.fill_(torch.nan)  # that would be seen
     dataset = DATASETS.build({**cfg.test_dataloader.dataset, "lazy_init": True})
     meta = dict(dataset_meta=dataset.metainfo)
     torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
     return str(path)
 
 
-@pytest.mark.parametrize("name", config_names())
+@pytest.mark.parametrize("name", names_to_predict())
 def test_a_config_predicts_a_photograph(
-    name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(data)
     cfg = shrink(read(name))
@@ -62,6 +70,8 @@ def test_a_config_predicts_a_photograph(
     size = (1, PHOTO[1], PHOTO[0])
 
     model = init_model(cfg.copy(), weights, device="cpu")
+    assert "teacher" not in capsys.readouterr().out  # passed over without a word
+    assert not any(key.startswith(("teacher", "ref")) for key in model.state_dict())
     by_path = inference_model(model, "photo.png").pred_sem_seg.data
     assert by_path.shape == size
     array = np.asarray(Image.open("photo.png").convert("RGB"))[..., ::-1]  # BGR

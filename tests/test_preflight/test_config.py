@@ -25,7 +25,7 @@ from mmseg_cosda.preflight.config import (
     class_numbers_of,
     training_facts_of,
 )
-from mmseg_cosda.preflight.networks import class_numbers
+from mmseg_cosda.preflight.networks import class_numbers, late_starts
 
 
 @pytest.fixture
@@ -134,6 +134,32 @@ def test_numbers_of_a_model_and_of_its_config_are_the_same() -> None:
         "alignments.other.discriminator",
     ]
     assert tuple(class_numbers_of(segmentor_config(**options))) == expected
+
+
+def test_what_starts_late_of_a_model_and_of_its_config_are_the_same() -> None:
+    options: dict[str, Any] = dict(
+        teacher=dict(type="EMATeacher"),
+        phases=dict(
+            target=None,
+            mixed=dict(type="ClassMixPhase", start_iter=7),
+            masked=dict(type="MaskedPhase"),
+        ),
+        alignments=dict(entropy=dict(type="EntropyLoss", start_iter=9)),
+    )
+    options["phases"]["mixed"]["align"] = True
+    expected = (
+        ("model.phases.mixed.start_iter", 7),
+        ("model.alignments.entropy.start_iter", 9),
+    )
+    assert late_starts(build(**options)) == expected
+    assert late_starts(segmentor_config(**options)) == expected
+
+
+def test_a_part_that_starts_behind_the_end(config: Config) -> None:
+    config.model.phases = dict(target=dict(start_iter=config.train_cfg.max_iters))
+    ((kind, text),) = problems(config)
+    assert kind == "doubtful"
+    assert text.startswith("model.phases.target.start_iter=")
 
 
 def test_domains_of_other_classes(config: Config) -> None:

@@ -185,6 +185,23 @@ def test_a_schedule_that_ends_elsewhere() -> None:
     assert level == "info"
 
 
+def test_what_starts_behind_the_end_never_runs() -> None:
+    def lines(start: int, max_iters: int | None = 40) -> list[tuple[str, str]]:
+        assert GOOD.training is not None
+        key = "model.phases.masked.start_iter"
+        starts = ((key, start), ("model.phases.mixed.start_iter", 1))
+        training = replace(GOOD.training, starts=starts, max_iters=max_iters)
+        return found(replace(GOOD, training=training))
+
+    assert lines(39) == []  # it runs once
+    assert lines(400, None) == []  # by epoch: the number of iterations is unknown
+    ((level, text),) = lines(40)
+    assert level == "warning"
+    assert text.startswith("model.phases.masked.start_iter=40: it never runs")
+    assert "train_cfg.max_iters=40" in text
+    assert text.endswith("take it out with model.phases.masked=None")
+
+
 def test_errors_come_first() -> None:
     facts = replace(GOOD, num_classes=(("head", 2),))
     facts = replace(

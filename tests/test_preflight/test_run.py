@@ -212,6 +212,20 @@ def test_a_test_is_checked_too(root: Path, tmp_path: Path) -> None:
         Runner.from_cfg(cfg).test()
 
 
+def test_a_training_says_once_what_never_runs_in_it(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(
+        preflight_run, "print_log", lambda text, **options: lines.append(text)
+    )
+    cfg = own_config(root, tmp_path / "work", iterations=2)
+    cfg.model.phases = dict(target=dict(start_iter=2))
+    Runner.from_cfg(cfg).train()
+    (line,) = (line for line in lines if "never runs" in line)
+    assert line.startswith("preflight: model.phases.target.start_iter=2")
+
+
 def test_test_data_that_is_missing_is_a_warning(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from mmseg_cosda.reproduce.plan import (
     teacher_name,
     with_teachers,
 )
-from mmseg_cosda.reproduce.rows import ROWS, Setting, TableRow
+from mmseg_cosda.reproduce.rows import NET_TASKS, NETS, ROWS, Setting, TableRow
 from mmseg_cosda.reproduce.tables import TABLES, table_rows
 
 
@@ -65,14 +65,17 @@ def test_every_row_of_every_table_has_a_config_that_takes_its_options(
 ) -> None:
     for setting in settings_of(table):
         plan = make_plan(project, setting=setting, options=())
-        cosine = read_options(plan.config(Run(ROWS["cosine"], 0)), [])
+        eq_11 = plan.config(Run(ROWS["cosine-no-pl"], 0))
+        cosine = read_options(eq_11, [])
         for row in table_rows(table, setting, cosine.model.alignments.cosine):
             assert plan.config(Run(row, 0)).is_file()
-            if setting.name in ("demo", "synthia2cs_fcn8s"):
+            if setting.name in ("demo", "synthia2cs_fcn8s", "gta2cs_daformer"):
                 check_row(plan, row)
 
 
 def settings_of(table: str) -> list[Setting]:
+    if table == "methods":
+        return [Setting(task, net) for net in NETS for task in NET_TASKS[net]]
     other = {"2": "synthia2cs", "3": "gta2cs"}.get(table)
     real = [task for task in ("gta2cs", "synthia2cs") if task != other]
     nets = [(net, old) for net in ("deeplabv2", "fcn8s") for old in (False, True)]
@@ -103,6 +106,25 @@ def test_an_alignments_options_reach_only_the_rows_that_have_it(project: Path) -
         "randomness.seed=0",
         "train_cfg.max_iters=5",
     ]
+
+
+def test_options_of_a_method_reach_only_the_rows_that_have_its_part(
+    project: Path,
+) -> None:
+    block = "model.phases.masked.block=16"
+    decay = "model.teacher.decay=0.9"
+    source = "model.phases.source.start_iter=0"
+    target = "model.phases.target.start_iter=3"
+    plan = make_plan(project, options=(block, decay, source, target))
+    for row, wanted in {
+        "source-only": {source, target},
+        "cosine-online": {decay, source, target},
+        "dacs": {decay, source},  # it has no target phase
+        "mic": {block, decay, source},
+    }.items():
+        options = plan.own_options(Run(ROWS[row], 0))
+        assert set(options) - {"randomness.seed=0"} == wanted, row
+        read_options(plan.config(Run(ROWS[row], 0)), options)
 
 
 def test_translated_images_may_lie_in_a_folder_of_another_name(project: Path) -> None:

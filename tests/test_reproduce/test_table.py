@@ -8,7 +8,7 @@ from mmseg_cosda.errors import UserError
 from mmseg_cosda.reproduce.paper import FIGURES, HYPER_PARAMETERS, per_class
 from mmseg_cosda.reproduce.rows import ROWS, Setting
 from mmseg_cosda.reproduce.table import settings_table, write_table
-from mmseg_cosda.reproduce.tables import sweep_rows, table_rows
+from mmseg_cosda.reproduce.tables import BASELINES, TABLES, sweep_rows, table_rows
 
 COSINE: dict[str, Any] = {
     "taps": {"layer4": {"threshold": 0.6}},
@@ -149,6 +149,10 @@ def test_table_5_sets_ours_beside_the_papers() -> None:
         (("mars", "deeplabv2"), "tasks are"),
         (("demo", "resnet"), "nets deeplabv2"),
         (("demo", "fcn8s"), "fcn8s is for"),
+        (("torcs2camvid", "daformer"), "daformer is for gta2cs"),
+        (("synthia2cs_19way", "fcn8s"), "fcn8s is for"),
+        (("gta2cs", "daformer", True), "no translated"),
+        (("synthia2cs_19way", "deeplabv2", True), "no translated"),
         (("demo", "deeplabv2", True), "no translated"),
     ],
 )
@@ -162,4 +166,109 @@ def test_rows_of_other_tables_are_refused() -> None:
         table_rows("2", Setting("synthia2cs"), COSINE)
     with pytest.raises(UserError, match="table 1 has adversarial-no-pl"):
         table_rows("1", GTA, COSINE, only=["cosine"])
+    for setting, hint in (
+        (Setting("gta2cs", "daformer"), "--net daformer is for --table methods"),
+        (Setting("synthia2cs_19way"), "--task synthia2cs_19way is for --table methods"),
+    ):
+        for table in set(TABLES) - {"methods", "3"}:
+            with pytest.raises(UserError, match=hint):
+                table_rows(table, setting, COSINE)
+    with pytest.raises(UserError, match="original source images"):
+        table_rows("methods", GTA, COSINE)
     assert table_rows("4", GTA, COSINE, only=["only-ssl"]) == [ROWS["only-ssl"]]
+
+
+LATER = ("dacs", "daformer", "mic")
+BOTH_NETS = [
+    "source-only",
+    "cosine-no-pl",
+    *(f"{name}{end}" for name in LATER for end in ("", "-cosine")),
+]
+DEEPLAB_ALONE = ["cosine", "cosine-online", "fda", "fda-cosine"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "more"),
+    [
+        (Setting("gta2cs", "daformer"), []),
+        (Setting("synthia2cs_19way", "daformer"), []),
+        (Setting("synthia2cs_19way"), DEEPLAB_ALONE),
+        (Setting("gta2cs"), DEEPLAB_ALONE),
+        (Setting("demo"), [*DEEPLAB_ALONE, "target-supervised"]),
+        (Setting("torcs2camvid"), [*DEEPLAB_ALONE, "target-supervised"]),
+    ],
+    ids=str,
+)
+def test_the_methods_that_a_net_has_configs_of(
+    setting: Setting, more: list[str]
+) -> None:
+    names = [row.name for row in table_rows("methods", setting, COSINE)]
+    assert sorted(names) == sorted([*BOTH_NETS, *more])
+    assert names[0] == BASELINES["methods"] == "source-only"
+
+
+@pytest.mark.parametrize(
+    ("setting", "metric", "heading", "figures"),
+    [
+        (
+            Setting("gta2cs"),
+            "mIoU",
+            "(GTA5→CS, DeepLabV2-R101)",
+            {"dacs": "52.1", "fda": "50.45 (three bands, two rounds)", "mic": "—"},
+        ),
+        (
+            Setting("gta2cs", "daformer"),
+            "mIoU",
+            "(GTA5→CS, MiT-B5 with DAFormer's head)",
+            {"dacs": "—", "daformer": "68.3", "mic": "—"},
+        ),
+        (
+            Setting("synthia2cs"),
+            "mIoU13",
+            "(SYNTHIA→CS, DeepLabV2-R101)",
+            {"cosine": "53.2 (translated images)", "dacs": "—"},  # 48.3 is of 16
+        ),
+        (
+            Setting("synthia2cs_19way"),
+            "mIoU16",
+            "(SYNTHIA→CS, DeepLabV2-R101)",
+            {"cosine": "—", "dacs": "48.3", "daformer": "—"},
+        ),
+        (
+            Setting("synthia2cs_19way", "daformer"),
+            "mIoU16",
+            "(SYNTHIA→CS, MiT-B5 with DAFormer's head)",
+            {"daformer": "60.9"},
+        ),
+        (
+            Setting("synthia2cs", "daformer"),
+            "mIoU16",
+            "(SYNTHIA→CS, MiT-B5 with DAFormer's head)",
+            {"daformer": "—"},  # 60.9 is of 19 trained classes
+        ),
+        (
+            Setting("torcs2camvid"),
+            "mIoU",
+            "(GTA5→CS, DeepLabV2-R101)",
+            {"dacs": "52.1", "daformer": "—"},
+        ),
+    ],
+    ids=str,
+)
+def test_published_figures_stand_beside_the_net_that_they_are_of(
+    setting: Setting, metric: str, heading: str, figures: dict[str, str]
+) -> None:
+    rows = table_rows("methods", setting, COSINE)
+    results = {
+        "source-only": {0: result(30.0, 31.0, metric)},
+        "dacs": {0: result(35.0, 36.0, metric)},
+    }
+    text = write_table("methods", setting, rows, results, "source-only")
+    assert f"| row | published {heading} | best " in text
+    assert cells(text, "`dacs`")[2:] == ["36.00", "35.00", "+5.00", "+5.00", "0"]
+    for name, figure in figures.items():
+        assert cells(text, f"`{name}`")[1] == figure
+    other = "of another task" in text
+    assert other == (setting.task == "torcs2camvid")
+    own = setting.net == "deeplabv2" and setting.task.startswith(("gta", "synthia"))
+    assert ("crops and schedule" in text) == own
