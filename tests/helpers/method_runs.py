@@ -1,4 +1,4 @@
-"""The demo on a toy network with all that the teacher methods have, through the Runner."""
+"""The demo on a toy network with all that the teacher methods have."""
 
 from __future__ import annotations
 

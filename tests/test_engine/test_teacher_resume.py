@@ -1,4 +1,4 @@
-"""A training with DACS, MIC and the cosine loss: stopped or killed, it goes on exactly."""
+"""DACS, MIC and the cosine loss: stopped or killed, a training goes on exactly."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_killed_run_equals_one_that_never_stopped(
 
 @pytest.mark.parametrize("stop", [0, 3, 5])
 def test_a_phase_begins_at_its_iteration(tmp_path: Path, stop: int) -> None:
-    """Of 7, at number 4, wherever the run stopped; the teacher is there from the first."""
+    """Of 7, at number 4, wherever the run stopped; the other is there from 0."""
     options = {
         "default_hooks.logger.interval": 1,
         "default_hooks.checkpoint.interval": 1,
