@@ -96,7 +96,7 @@ def test_student_and_teacher_differ(trained: Path) -> None:
 def test_both_test_scripts_evaluate_the_student(trained: Path, tmp_path: Path) -> None:
     """As a config without a teacher does; what they write down is the same."""
     checkpoint = trained / "work" / "iter_3.pth"
-    found = []
+    found: list[dict[str, Any]] = []
     for name, folder in (("config", STOCK), ("config", OWN), ("source_only", STOCK)):
         work = tmp_path / str(len(found))
         config = trained / f"{name}.py"
