@@ -1,4 +1,4 @@
-"""Measure the promised bounds: loss, queue, step, data and pseudo-labels."""
+"""Measure the promised bounds: loss, queue, step, methods, data and pseudo-labels."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from benchmarks.speed.growth import growth_rows
 from benchmarks.speed.growth_plot import draw_growth
 from benchmarks.speed.loading import loading_rows
 from benchmarks.speed.loss import cuda_rows, loss_rows
+from benchmarks.speed.method_rows import method_rows
 from benchmarks.speed.pseudo_labels import pseudo_label_rows
 from benchmarks.speed.queue import queue_rows
 from benchmarks.speed.report import (
@@ -38,6 +39,7 @@ SECTIONS: dict[str, Callable[[Settings], list[Row]]] = {
     "queue": queue_rows,
     "growth": growth_rows,
     "step": step_rows,
+    "methods": method_rows,
     "loading": loading_rows,
     "pseudo_labels": pseudo_label_rows,
 }

@@ -59,7 +59,8 @@ def build_segmentor(config: Any, device: str, single_domain: bool) -> Any:
         model = MODELS.build(config)
     model = model.to(device).train()
     if model.reference is not None:
-        copied = copy.deepcopy(model.backbone).eval()
+        copied = copy.deepcopy(model.backbone)
+        copied.eval()  # of a host's ResNet it returns None
         copied.requires_grad_(False)
         model.reference.hold(copied)
     return model

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
@@ -59,6 +60,64 @@ def train_rank(
     labels[0] = 255
     gathered = gather_rows(rows, labels, num_classes=2)
     torch.save(gathered, Path(out) / f"rows{rank}.pth")
+    dist.destroy_process_group()
+
+
+def method_segmentor(**options: Any) -> Any:
+    """DACS, MIC and the cosine loss on the mixed image."""
+    config: dict[str, Any] = dict(
+        phases=dict(
+            target=None,
+            mixed=dict(type="ClassMixPhase", align=True),
+            masked=dict(type="MaskedPhase", block=4),
+        ),
+        teacher=dict(decay=0.6, threshold=0.4, ignore_top=3),
+        alignments=dict(cosine=cosine_config()),
+    )
+    model = build(**{**config, **options})
+    model.init_weights()
+    nn.init.normal_(model.decode_head.conv_seg.weight)  # a teacher of some confidence
+    return model
+
+
+def train_numbered(
+    model: Any, wrapper: OptimWrapper, rank: int | None, accumulate: int = 1
+) -> list[dict[str, Tensor]]:
+    """Train as a Runner does, with iteration numbers; return what is logged.
+
+    Without a rank, on batches of both images; with one, on one of each. An iteration
+    that is one of several accumulated ones has one image of the batch.
+    """
+    hub = MessageHub.get_current_instance()
+    hub.update_info("seed", 5)
+    logs = []
+    for iteration in range(STEPS * accumulate):
+        hub.update_info("iter", iteration)
+        step, image = divmod(iteration, accumulate)
+        data = batch(seed=step, size=2)
+        if rank is not None or accumulate > 1:
+            data = part(data, image if rank is None else rank)
+        logs.append(model.train_step(data, wrapper))
+    return logs
+
+
+def sgd(model: Any, accumulate: int = 1) -> OptimWrapper:
+    trained = [p for p in model.parameters() if p.requires_grad]
+    wrapper = OptimWrapper(
+        torch.optim.SGD(trained, 0.1, momentum=0.9), accumulative_counts=accumulate
+    )
+    wrapper.initialize_count_status(model, 0, STEPS * accumulate)
+    return wrapper
+
+
+def train_method_rank(rank: int, port: int, out: str, options: dict[str, Any]) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    model = method_segmentor(**options)
+    if rank == 1:  # the wrapper must bring rank 0's weights
+        nn.init.zeros_(model.backbone.stem.weight)
+    logs = train_numbered(UDADistributedDataParallel(model), sgd(model), rank)
+    torch.save((model.state_dict(), logs), Path(out) / f"{rank}.pth")
     dist.destroy_process_group()
 
 

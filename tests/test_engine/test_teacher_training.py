@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from helpers.method_runs import method_config
 from helpers.toy_runs import assert_equal_states, demo_config, train_to_end
 from mmengine.runner import Runner
 
@@ -69,11 +71,15 @@ def test_load_from_starts_with_a_copy(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("amp_on_cpu")
+@pytest.mark.parametrize("config", [online, method_config])
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_amp(tmp_path: Path, dtype: str) -> None:
-    cfg = online(tmp_path, 2)
+def test_amp(tmp_path: Path, dtype: str, config: Callable[..., Any]) -> None:
+    cfg = config(tmp_path, 6)
     cfg.merge_from_dict(
         {"optim_wrapper.type": "AmpOptimWrapper", "optim_wrapper.dtype": dtype}
     )
     state = train_to_end(cfg)["state_dict"]
     assert all(v.isfinite().all() for v in state.values() if v.is_floating_point())
+    name = "backbone.last.weight"
+    assert state[name].dtype == state[f"teacher.{name}"].dtype == torch.float32
+    assert not state[name].equal(state[f"teacher.{name}"])

@@ -10,6 +10,7 @@ import pytest
 import torch
 from helpers.tools import load_tool
 
+from benchmarks.speed import method_rows
 from benchmarks.speed.growth import LOSS
 from benchmarks.speed.report import Row
 from mmseg_cosda.errors import UserError
@@ -41,6 +42,41 @@ def test_quick_run_prints_a_table_and_writes_json(
     assert by_name["16-bit queue: error of the loss"]["verdict"] == "holds"
     run = [row for row in rows if row["value"] is not None]
     assert all(row["value"] > 0 for row in run if "error" not in row["what"])
+
+
+def test_the_methods_are_measured_against_source_only(
+    tool: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Here the demo's networks, in place of DeepLabV2-R101 on the meta device."""
+    read = method_rows.read_model
+    monkeypatch.setattr(
+        method_rows, "read_model", lambda name: read(name.replace("gta2cs", "demo"))
+    )
+    monkeypatch.setattr(method_rows, "CROP", (64, 128))
+    monkeypatch.setattr(method_rows, "SMALL", (64, 128))
+    path = tmp_path / "rows.json"
+    threads = torch.get_num_threads()
+    options = ["--quick", "--rounds", "1", "--device", "cpu", "--json", str(path)]
+    tool.main([*options, "--only", "methods"])
+    torch.set_num_threads(threads)
+    assert "| methods | DeepLabV2-R101, mic: host syncs | 0 syncs |" in (
+        capsys.readouterr().out
+    )
+    rows = json.loads(path.read_text())["rows"]
+    assert [row["bound"] for row in rows] == [1.1, 0, 1.15, 0, 1.1]
+    dacs, _, mic, _, time = (row["value"] for row in rows)
+    assert 1 < dacs <= mic < 2  # small maps: what a teacher weighs counts more
+    assert time > 0
+
+
+def test_every_color_change_is_measured() -> None:
+    config = method_rows.read_method("mic/deeplabv2_demo")
+    for name in ("mixed", "masked"):
+        phase = config.phases[name]
+        assert phase.jitter_probability == phase.blur_probability == 1
 
 
 def test_a_plot_needs_growth_and_a_known_format(tool: ModuleType) -> None:

@@ -91,36 +91,55 @@ def test_the_loss_is_the_weighted_mean_over_pixels(
         assert got == pytest.approx(sum(means) / 2, rel=1e-5)
 
 
+PHASES: dict[str, Any] = dict(
+    mixed=dict(type="ClassMixPhase"),
+    masked=dict(type="MaskedPhase", block=4),
+    target=dict(labels="teacher", align=False),
+)
+
+
 @pytest.mark.usefixtures("at_step")
-def test_phase_by_phase_is_one_call_and_moves_the_student_alone() -> None:
-    model = taught(alignments=dict(cosine=cosine_config()), phases=aligned("mixed"))
-    data = batch(0, size=2)
-    model.teacher._loaded = True
+@pytest.mark.parametrize("name", PHASES)
+def test_the_gradients_of_a_phase_reach_the_student_alone(name: str) -> None:
+    phases = {"source": None, "target": None, name: PHASES[name]}
+    model = taught(phases=phases)
+    model.teacher.requires_grad_(True)  # what it says is without graph all the same
+    losses = model.loss(**taken(model))
+    model.parse_losses(losses)[0].backward()
+    assert all(p.grad is None for p in model.teacher.parameters())
+    student = [*model.backbone.parameters(), *model.decode_head.parameters()]
+    assert all(p.grad is not None and p.grad.any() for p in student)
+
+
+@pytest.mark.usefixtures("at_step")
+@pytest.mark.parametrize("name", PHASES)
+def test_phase_by_phase_is_one_call_and_moves_the_student_alone(name: str) -> None:
+    phases = {**PHASES, name: dict(PHASES[name], align=True)}
+    model = taught(alignments=dict(cosine=cosine_config()), phases=phases)
+    once = taught(alignments=dict(cosine=cosine_config()), phases=phases)
+    once.load_state_dict(model.state_dict())
     before = {k: v.clone() for k, v in model.teacher.state_dict().items()}
     wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), 0.0))
     wrapper.zero_grad = lambda: None
     model.teacher.update = lambda *_: None
-    logs = model.train_step(data, wrapper)
-    gradients = {
-        n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None
-    }
-    assert not any(name.startswith("teacher") for name in gradients)
+    logs = model.train_step(batch(0, size=2), wrapper)
+    gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
     assert {n.split(".")[0] for n in gradients} == {"backbone", "decode_head"}
     after = model.teacher.state_dict()
-    assert all(after[name].equal(value) for name, value in before.items())
+    assert all(after[key].equal(value) for key, value in before.items())
 
-    model.zero_grad()
-    once = taught(alignments=dict(cosine=cosine_config()), phases=aligned("mixed"))
-    once.load_state_dict(model.state_dict())
-    for queue in once.alignments["cosine"].queues.values():
-        queue.reset()
     total, parsed = once.parse_losses(once.loss(**taken(once)))
     total.backward()
-    for name, parameter in once.named_parameters():
+    for key, parameter in once.named_parameters():
         if parameter.grad is not None:
-            torch.testing.assert_close(parameter.grad, gradients[name])
+            torch.testing.assert_close(parameter.grad, gradients.pop(key))
+    assert not gradients
     assert {*logs} == {*parsed}
-    torch.testing.assert_close(logs["loss"], total.detach())
+    for phase in PHASES:
+        assert f"{phase}.decode.loss_ce" in logs
+    assert parsed["cosine.loss"] > 0
+    for key, value in parsed.items():
+        torch.testing.assert_close(logs[key], value.detach())
 
 
 def aligned(name: str) -> dict[str, Any]:
