@@ -5,9 +5,13 @@ model = dict(
     alignments=dict(
         cosine=dict(
             type="ClassWiseCosineLoss",
-            taps=dict(layer4=dict(feature="backbone[-1]", channels=256, threshold=0.6)),
+            taps=dict(
+                layer4=dict(feature="backbone[-1]", channels=256, threshold=0.88)
+            ),
             queue_size=500,
             loss_weight=1.0,
+            enqueue_limit=10,
+            warmup_iters=200,
         ),
         adversarial=dict(
             type="AdversarialLoss",
