@@ -60,7 +60,7 @@ PHOTO_RANGES: Mapping[str, tuple[float, float, float]] = MappingProxyType(
         "shadow": (0.42, 0.15, 0.42),
         "contrast": (1.0, 0.84, 1.0),
         "brightness": (0.0, -8.0, 12.0),
-        "warmth": (0.0, 0.10, 0.20),
+        "warmth": (0.0, 0.14, 0.24),
         "vignette": (0.0, 0.15, 0.40),
         "blur": (0.0, 0.40, 0.70),
         "noise": (0.0, 3.0, 6.5),
