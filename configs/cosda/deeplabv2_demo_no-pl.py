@@ -1,6 +1,6 @@
 # Eq. 11: the cosine loss without pseudo-labels. The embedded default.
-# At most 10 features per class and image: a queue of 50 images, of which each pixel finds
-# some above a high T_cos. The weight rises while the net learns to tell classes apart.
+# At most 10 features per class and image: a queue of 50 images, in which each pixel
+# finds some above a high T_cos. The weight rises while the net learns the classes.
 _base_ = [
     "../_base_/models/deeplabv2_demo.py",
     "../_base_/datasets/demo.py",
