@@ -28,8 +28,8 @@ class DemoStreetsDataset(BaseSegDataset):
     """Labelled street scenes, rendered on the fly in two domains.
 
     The source looks like a clean game: flat saturated colors and a high camera.
-    The target looks like a worn camera behind a windscreen in a hazy town: another
-    palette, textures, haze with depth, low contrast, a color cast, vignetting,
+    The target looks like a worn camera behind a windscreen in a hazy evening: another
+    palette, textures, haze with depth, low contrast, warm light, vignetting,
     blur, sensor noise, and other layout statistics. Both have the same ten classes.
     Image ``index`` is a pure function of (seed, domain, split, index), the same in
     every process; its layout and labels don't depend on ``gap``.

@@ -13,6 +13,7 @@ import pytest
 from helpers.processes import run_script
 
 from mmseg_cosda.datasets import demo
+from mmseg_cosda.datasets.demo import look
 from mmseg_cosda.datasets.demo.street import DEMO_CLASSES, DEMO_PALETTE, DemoStreet
 from mmseg_cosda.datasets.demo_streets import DemoStreetsDataset
 
@@ -122,7 +123,22 @@ def _grain(domain: str, gap: float) -> float:
     return float(np.mean(values))
 
 
-def test_the_game_is_flat_and_saturated_and_the_camera_is_not() -> None:
+def _red_over_blue(domain: str, gap: float) -> float:
+    pixels = [street(domain, i, gap=gap).render()[0] for i in range(8)]
+    return float(np.mean([p[..., 2].mean() / p[..., 0].mean() for p in pixels]))
+
+
+def test_the_camera_sees_warm_light() -> None:
+    assert _red_over_blue("target", 1.0) > 1.25 * _red_over_blue("target", 0.0)
+    assert _red_over_blue("target", 1.0) > 1.25 * _red_over_blue("source", 1.0)
+
+
+def test_the_game_is_flat_and_saturated_and_the_camera_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The colors themselves, in neutral light: warm light lends saturation to gray.
+    neutral = {**look.PHOTO_RANGES, "warmth": (0.0, 0.0, 0.0)}
+    monkeypatch.setattr(look, "PHOTO_RANGES", neutral)
     assert _grain("source", 1.0) < 1.0
     assert _grain("target", 0.0) < 1.0
     assert _grain("target", 1.0) > 2.0

@@ -1,4 +1,4 @@
-"""How a street looks: a clean game, or a worn camera in a hazy town."""
+"""How a street looks: a clean game, or a worn camera in a hazy evening."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ PHOTO_RANGES: Mapping[str, tuple[float, float, float]] = MappingProxyType(
         "shadow": (0.42, 0.15, 0.42),
         "contrast": (1.0, 0.84, 1.0),
         "brightness": (0.0, -8.0, 12.0),
-        "warmth": (0.0, -0.06, 0.06),
+        "warmth": (0.0, 0.14, 0.24),
         "vignette": (0.0, 0.15, 0.40),
         "blur": (0.0, 0.40, 0.70),
         "noise": (0.0, 3.0, 6.5),
