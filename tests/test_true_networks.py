@@ -120,6 +120,7 @@ OF_EACH_NETWORK = [
     "cosda/deeplabv2_torcs2camvid.py",
     "cosda/deeplabv2_demo.py",
     "own_data/cosda.py",
+    "source_only/daformer_gta2cs.py",
     "cosda/deeplabv2_potsdam2vaihingen.py",
 ]
 

@@ -5,9 +5,11 @@ model = dict(
     alignments=dict(
         cosine=dict(
             type="ClassWiseCosineLoss",
-            taps=dict(layer4=dict(feature="backbone[-1]", channels=256, threshold=0.6)),
+            taps=dict(layer4=dict(feature="backbone[-1]", channels=256, threshold=0.9)),
             queue_size=500,
-            loss_weight=1.0,
+            loss_weight=0.7,
+            enqueue_limit=10,
+            warmup_iters=200,
         ),
     ),
 )
