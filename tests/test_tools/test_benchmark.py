@@ -10,7 +10,7 @@ import pytest
 import torch
 from helpers.tools import load_tool
 
-from benchmarks.speed import method_rows
+from benchmarks.speed import method_rows, step_rows
 from benchmarks.speed.growth import LOSS
 from benchmarks.speed.report import Row
 from mmseg_cosda.errors import UserError
@@ -51,7 +51,7 @@ def test_the_methods_are_measured_against_source_only(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Here the demo's networks, in place of DeepLabV2-R101 on the meta device."""
-    read = method_rows.read_model
+    read = step_rows.read_model
     monkeypatch.setattr(
         method_rows, "read_model", lambda name: read(name.replace("gta2cs", "demo"))
     )
