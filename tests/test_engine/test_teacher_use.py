@@ -100,7 +100,9 @@ def test_both_test_scripts_evaluate_the_student(trained: Path, tmp_path: Path) -
     for name, folder in (("config", STOCK), ("config", OWN), ("source_only", STOCK)):
         work = tmp_path / str(len(found))
         config = trained / f"{name}.py"
-        run_test(folder / "test.py", config, checkpoint, "--work-dir", work)
+        # The host keeps one log file per name, which is of the second it started in.
+        named = ("--cfg-options", f"experiment_name=run_{work.name}")
+        run_test(folder / "test.py", config, checkpoint, "--work-dir", work, *named)
         (file,) = work.glob("*/*.json")
         found.append(json.loads(file.read_text()))
         (log,) = work.glob("*/*.log")

@@ -72,6 +72,7 @@ def test_generation_is_run_whole() -> None:
 
 def test_the_timed_step_has_full_queues_and_something_to_enqueue() -> None:
     config = step_rows.read_model("cosda/deeplabv2_demo")
+    config.alignments.cosine.enqueue_limit = None  # as the paper's config has it
     work: Any = step_rows.training_step(config, (64, 128), (64, 128), "cpu")
     logs = work()
     assert float(logs["cosine.queue_fill"]) == 1
