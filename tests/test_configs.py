@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 import torch
 from helpers.config_files import read
-from helpers.shrink import config_names, make_folders, names_to_train, shrink
+from helpers.shrink import (
+    config_names,
+    every_config,
+    make_folders,
+    names_to_train,
+    shrink,
+)
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -35,7 +41,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("name", names_to_train())
+@pytest.mark.parametrize("name", every_config(names_to_train()))
 def test_a_config_trains_one_step_and_evaluates(
     name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

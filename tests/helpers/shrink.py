@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
@@ -71,6 +72,16 @@ def names_to_predict() -> list[str]:
     A loss on top and SYNTHIA's other number of classes change no prediction's way.
     """
     return _chosen(lambda stem: stem.count("_") == 1)
+
+
+def every_config(quick: Sequence[str]) -> list[Any]:
+    """All configs as parameters of a test, marked slow but for the quick ones."""
+    names = config_names()
+    assert set(quick) <= set(names)
+    return [
+        pytest.param(name, marks=() if name in quick else pytest.mark.slow)
+        for name in names
+    ]
 
 
 def _chosen(by: Callable[[str], bool]) -> list[str]:

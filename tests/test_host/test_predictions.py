@@ -16,7 +16,7 @@ import pytest
 import torch
 from helpers.config_files import read
 from helpers.folders import CITYSCAPES_STEMS, save_image
-from helpers.shrink import make_folders, names_to_predict, shrink
+from helpers.shrink import every_config, make_folders, names_to_predict, shrink
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
@@ -53,7 +53,7 @@ def checkpoint(cfg: Config, path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("name", names_to_predict())
+@pytest.mark.parametrize("name", every_config(names_to_predict()))
 def test_a_config_predicts_a_photograph(
     name: str,
     data: Path,
