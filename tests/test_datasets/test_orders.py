@@ -296,6 +296,7 @@ def test_no_order_and_no_type_are_refused(tmp_path: Path) -> None:
         DomainPairDataset(source, source, source_order=dict(type=dict))
 
 
+@pytest.mark.slow  # test_teacher_resume has this order too
 def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path) -> None:
     crop = dict(type="RandomCrop", crop_size=(16, 16))
 

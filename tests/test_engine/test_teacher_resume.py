@@ -13,13 +13,15 @@ from helpers.method_runs import method_config, train_until_killed
 from helpers.processes import run_process
 from helpers.toy_runs import assert_equal_states, train_to_end
 
+SLOW = pytest.mark.slow  # the usual run has a stop without workers, a kill with one
+
 
 def assert_equal_runs(got: dict[str, Any], expected: dict[str, Any]) -> None:
     for part in ("state_dict", "optimizer"):
         assert_equal_states(got[part], expected[part], part)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=SLOW)])
 def test_a_resumed_run_equals_one_that_never_stopped(
     tmp_path: Path, workers: int
 ) -> None:
@@ -37,7 +39,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(
     assert not state[f"teacher.{name}"].equal(state[name])
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=SLOW), 1])
 def test_a_killed_run_equals_one_that_never_stopped(
     tmp_path: Path, workers: int
 ) -> None:
