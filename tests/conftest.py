@@ -29,6 +29,11 @@ logging.raiseExceptions = False
 collect_ignore = ["helpers"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest tests: at the end one process would wait for the other."""
+    items.sort(key=lambda item: "test_convert_checkpoint.py" not in item.nodeid)
+
+
 def pytest_collection_finish() -> None:
     """Keep what was imported out of every later search for garbage."""
     gc.collect()

@@ -53,17 +53,11 @@ LATER = ("dacs", "daformer", "mic", "fda")
 def names_to_train() -> list[str]:
     """Configs that together train whatever any config has, each part on each net.
 
-    Of the later methods on real data GTA5's files with the cosine loss have all parts
-    at once, SYNTHIA's plain files the 16 classes; the rest says the same in another
-    combination, as tests of the files' values hold. The small tasks are trained whole.
+    Of the later methods the files with the cosine loss on top have all parts at once:
+    GTA5's on both nets, torcs2camvid's on its own. The others are among the slow tests.
     """
-
-    def trained(stem: str) -> bool:
-        if "gta2cs" in stem:
-            return stem.endswith("_cosine")
-        return "synthia2cs" not in stem or stem.endswith("_synthia2cs")
-
-    return _chosen(trained)
+    tasks = ("gta2cs_cosine", "torcs2camvid_cosine")
+    return _chosen(lambda stem: stem.endswith(tasks))
 
 
 def names_to_predict() -> list[str]:
