@@ -23,7 +23,7 @@ class SeenStep(NamedTuple):
     Args:
         iteration: Its number, from 1.
         images: Paths or virtual names of what it was trained on, by domain.
-        values: Each loss by name, and the largest gradient of each parameter.
+        values: Each loss by name, and a value of each parameter's gradient.
     """
 
     iteration: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -163,12 +163,10 @@ class NonFiniteGuard:
             raise UserError(_message(found, []))
 
     def _values(self, parameters: list[nn.Parameter]) -> Tensor:
-        """Return losses, then the largest gradient of each parameter, (N,) float."""
+        """Return losses, then a value of each gradient, (N,) float."""
         losses = [value.reshape(()) for value in self._losses.values()]
         gradients = [p.grad for p in parameters if p.grad is not None]
-        # The largest, as a sum of squares overflows where no gradient does.
-        norms = torch._foreach_norm(gradients, math.inf) if gradients else []
-        scalars = [*losses, *norms]
+        scalars = [*losses, *_probe(gradients)]
         double = any(scalar.dtype == torch.float64 for scalar in scalars)
         dtype = torch.float64 if double else torch.float32
         return torch.stack([scalar.to(dtype) for scalar in scalars])
@@ -206,6 +204,18 @@ def _message(step: SeenStep, bad: list[str]) -> str:
         f"(optim_wrapper.clip_grad=dict(max_norm=1.0)); "
         f'model.nonfinite="skip" leaves such a step out'
     )
+
+
+def _probe(gradients: list[Tensor]) -> Sequence[Tensor]:
+    """Return a scalar of each gradient that is finite just where all of it is."""
+    if not gradients:
+        return []
+    if gradients[0].device.type == "cpu":  # there, sums are ten times as fast
+        sums = [gradient.sum() for gradient in gradients]
+        if all(math.isfinite(value.item()) for value in sums):
+            return sums
+    # The largest: a sum, too, overflows where no gradient does.
+    return tuple(torch._foreach_norm(gradients, math.inf))
 
 
 def must_wait(values: Tensor) -> bool:
