@@ -16,7 +16,7 @@ from helpers.processes import free_port, run_ranks
 from helpers.ranks import train_with_a_bad_image
 from helpers.small_nets import small_net
 from helpers.toy_runs import assert_equal_states
-from helpers.toys import batch, build, cosine_config
+from helpers.toys import batch, build, cosine_config, segmentor_config
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from benchmarks.speed.live_memory import LiveMemory
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.inference.loading import load_model
 from mmseg_cosda.models.nonfinite import guard as guards
 from mmseg_cosda.models.nonfinite import require_finite_weights
 
@@ -238,6 +239,19 @@ def test_no_evaluation_of_nan(step: str) -> None:
         UserError, match=r"not finite: 1 of .*decode_head.conv_seg.bias"
     ):
         getattr(model, step)(data)
+
+
+def test_no_pseudo_labels_of_nan(tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    weights = build().state_dict()
+    weights["alignments.cosine.queues.last.storage"] = torch.tensor(math.nan)
+    torch.save(dict(state_dict=weights), path)  # what only training has is no matter
+    cfg = dict(model=segmentor_config())
+    load_model(cfg, str(path), "cpu")
+    weights["decode_head.conv_seg.bias"][0] = math.inf
+    torch.save(dict(state_dict=weights), path)
+    with pytest.raises(UserError, match=r"a.pth: 1 of .*decode_head.conv_seg.bias"):
+        load_model(cfg, str(path), "cpu")
 
 
 def test_two_processes_both_end(tmp_path: Path) -> None:
