@@ -17,6 +17,7 @@ from typing import Any
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
+from mmseg_cosda.config_keys import refuse_unread_keys
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.safe_yaml import refuse_executable_yaml
 
@@ -57,7 +58,8 @@ def read_config(
 
     Raises:
         UserError: If there is no such config, or it, one of its bases or an option
-            of it can't be read; one line with file, line and cure.
+            of it can't be read; one line with file, line and cure. If an option is one
+            that nothing reads; with the nearest key.
     """
     path = find_config(name)
     refuse_executable_yaml(path)
@@ -66,6 +68,7 @@ def read_config(
     except Exception as error:
         # A config is a program: whatever it raises is its author's mistake.
         raise UserError(_explain(error, path)) from error
+    refuse_unread_keys(cfg.to_dict(), options or {})
     try:
         cfg.merge_from_dict(dict(options or {}))
     except Exception as error:

@@ -166,7 +166,16 @@ def processes(launcher: str, local_rank: int = 0) -> Iterator[None]:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the Runner that a config asks for."""
+    """Build the Runner that a config asks for.
+
+    Raises:
+        UserError: If the config has no model.
+    """
+    if "model" not in cfg:
+        raise UserError(
+            f"config {cfg.filename} has no model: inherit one by _base_, as the "
+            f"configs of configs/cosda/ do, or give model=dict(type=...)"
+        )
     return RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
 
 

@@ -202,3 +202,51 @@ def test_the_test_pipeline_is_looked_for_in_three_places() -> None:
     assert first == [dict(type="a")]
     with pytest.raises(UserError, match="no test pipeline"):
         find_test_pipeline({})
+
+
+@pytest.mark.parametrize(
+    ("option", "meant"),
+    [
+        ("max_iters", "train_cfg.max_iters"),
+        ("max_iter", "train_cfg.max_iters"),
+        ("trian_cfg.max_iters", "train_cfg.max_iters"),
+        ("pseudo_label_dir", "train_dataloader.dataset.target.pseudo_label_dir"),
+        ("dataset.target.img_dir", "train_dataloader.dataset.target.img_dir"),
+        ("loadfrom", "load_from"),
+        ("wholly_new", None),
+    ],
+)
+def test_an_option_that_nothing_reads(
+    write: Write, option: str, meant: str | None
+) -> None:
+    path = write(
+        "train_cfg = dict(type='IterBasedTrainLoop', max_iters=400)\n"
+        "target = dict(pseudo_label_dir='a', img_dir='b')\n"
+        "train_dataloader = dict(dataset=dict(target=target))\n"
+    )
+    text = refusal(path, **{option: 7})
+    assert text.startswith(f"--cfg-options {option}: nothing reads it; ")
+    whole = "give its whole path in the config, such as train_cfg.max_iters"
+    assert text.endswith(f"did you mean {meant}?" if meant else whole)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "randomness.deterministic",
+        "default_hooks.visualization.interval",
+        "optim_wrapper.optimizer.fused",
+        "model_wrapper_cfg.type",
+        "compile",
+        "sync_bn",
+        "auto_scale_lr.enable",
+        "mine",
+    ],
+)
+def test_an_option_that_something_reads(write: Write, option: str) -> None:
+    assert read_config(write("mine = 1"), {option: True}) is not None
+
+
+def test_a_runner_of_ones_own_may_read_more(write: Write) -> None:
+    path = write("runner_type = 'MyRunner'")
+    assert read_config(path, {"wholly_new": 1}).wholly_new == 1

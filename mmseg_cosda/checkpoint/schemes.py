@@ -11,7 +11,7 @@ import io
 import os
 import sys
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -28,8 +28,18 @@ from mmseg_cosda.errors import UserError
 
 
 def load_from_local(filename: str, map_location: MapLocation = None) -> Any:
-    """Read a checkpoint by its path."""
-    return load_checkpoint_file(filename, map_location)
+    """Read a checkpoint by its path.
+
+    Raises:
+        UserError: If it holds no dict, which the host would ask for its keys.
+    """
+    content = load_checkpoint_file(filename, map_location)
+    if not isinstance(content, Mapping):
+        raise UserError(
+            f"checkpoint {filename} holds a {type(content).__name__}, no weights: give "
+            f"a file with a state_dict"
+        )
+    return content
 
 
 def load_from_http(

@@ -9,7 +9,6 @@ from mmengine.hooks import LoggerHook, RuntimeInfoHook
 from mmengine.registry import HOOKS
 from torch import Tensor
 
-from mmseg_cosda.engine.diverged import TrainedStep, images_of, require_numbers
 from mmseg_cosda.engine.unlikely_values import UnlikelyValues
 
 
@@ -29,9 +28,7 @@ class DeferredLogsHook(RuntimeInfoHook):
     line; the outputs that hooks are handed stay tensors.
 
     At a log line it warns, once each, of values that train but can't be meant: see
-    :class:`~mmseg_cosda.engine.unlikely_values.UnlikelyValues`. A training whose loss
-    and weights are no numbers any more ends there, and before an evaluation or a
-    checkpoint of them.
+    :class:`~mmseg_cosda.engine.unlikely_values.UnlikelyValues`.
 
     Examples:
         >>> DeferredLogsHook().priority
@@ -41,7 +38,6 @@ class DeferredLogsHook(RuntimeInfoHook):
     def __init__(self) -> None:
         # The scalars of an iteration by name, the tensors among them stacked.
         self._waiting: list[tuple[dict[str, Any], list[str], Tensor | None]] = []
-        self._steps: list[tuple[int, dict[str, tuple[str, ...]]]] = []
         self._intervals: list[int] = []
         self._unlikely = UnlikelyValues()
 
@@ -61,8 +57,6 @@ class DeferredLogsHook(RuntimeInfoHook):
         """Put an iteration's scalars aside; hand all over when a line is due."""
         if outputs:
             self._waiting.append(_stack(outputs))
-            iteration = getattr(runner, "iter", batch_idx) + 1
-            self._steps.append((iteration, images_of(data_batch)))
         due = any(self.every_n_inner_iters(batch_idx, n) for n in self._intervals)
         if due or self.end_of_epoch(runner.train_dataloader, batch_idx):
             self._unlikely.warn(runner, self.flush(runner))
@@ -88,9 +82,6 @@ class DeferredLogsHook(RuntimeInfoHook):
 
         Returns:
             The values that waited, by name.
-
-        Raises:
-            UserError: If the loss and the weights are no numbers.
         """
         window: dict[str, list[float]] = {}
         stacks = [stack for _, _, stack in self._waiting if stack is not None]
@@ -100,11 +91,7 @@ class DeferredLogsHook(RuntimeInfoHook):
             for name, value in scalars.items():
                 runner.message_hub.update_scalar(f"train/{name}", value)
                 window.setdefault(name, []).append(value)
-        losses = [scalars.get("loss", 0.0) for scalars, _, _ in self._waiting]
-        steps = zip(self._steps, losses, strict=True)
-        require_numbers(runner, [TrainedStep(*s, loss) for s, loss in steps])
         self._waiting.clear()
-        self._steps.clear()
         return window
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mmseg_cosda.checkpoint import load_checkpoint_file
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.inference.checkpoint_content import require_finite
 from mmseg_cosda.inference.checkpoint_fit import TRAINING_ONLY, require_fit
 from mmseg_cosda.inference.low_memory import forget_unused_maps
 
@@ -29,13 +30,15 @@ def load_model(cfg: Mapping[str, Any], checkpoint: str, device: str) -> Any:
         device: Such as ``"cpu"`` or ``"cuda:0"``.
 
     Raises:
-        UserError: If the checkpoint can't be read or lacks weights of the model.
+        UserError: If the checkpoint can't be read, lacks weights of the model, or holds
+            NaN or infinity.
     """
     weights = read_weights(checkpoint)
     model = MODELS.build(prediction_config(cfg))
     require_fit(model, weights, checkpoint, TRAINING_ONLY)
     expected = model.state_dict()
     shared = {key: value for key, value in weights.items() if key in expected}
+    require_finite(shared, checkpoint)
     model.load_state_dict(shared, strict=False)
     forget_unused_maps(model)
     if torch.device(device).type == "cpu":

@@ -128,6 +128,8 @@ class ClassFeatureQueue(nn.Module):
                 oldest first. Rows of a map (K, h, w) may come as the view
                 ``map.flatten(1).t()``.
             labels: Class of each row, (N,) integers; rows outside [0, C) are ignored.
+                So are features that hold NaN or infinity: one would make its class's
+                loss NaN until it leaves the queue.
             limit: At most this many random features of each class enter, in their
                 order; None, the paper's, enqueues all.
             generator: The source of that choice, on the features' device; None for
@@ -141,6 +143,7 @@ class ClassFeatureQueue(nn.Module):
             ValueError: If a shape or dtype is wrong or the limit is not positive.
         """
         self._check(features, labels, limit)
+        labels = torch.where(_finite_rows(features), labels, -1)
         if limit is not None:
             labels = random_subset(labels, self.num_classes, limit, generator)
         slots = self._advance(labels)
@@ -150,6 +153,7 @@ class ClassFeatureQueue(nn.Module):
                 self._write(slots[rows], take_rows(features, rows))
         else:
             self._write(slots, features)
+            self.storage[-1].zero_()  # what is not kept may be no number
         return slots
 
     def _advance(self, labels: Tensor) -> Tensor:
@@ -193,6 +197,13 @@ class ClassFeatureQueue(nn.Module):
             raise ValueError(f"labels of {labels.dtype}: expected integers")
         if limit is not None and limit < 1:
             raise ValueError(f"limit={limit} must be positive, or None for all")
+
+
+def _finite_rows(features: Tensor) -> Tensor:
+    """Return which rows hold no NaN or infinity, (N,) bool, without a copy of them."""
+    # Either makes a sum that isn't finite; of all reductions the fastest.
+    wide = torch.promote_types(features.dtype, torch.float32)
+    return features.sum(dim=1, dtype=wide).isfinite()
 
 
 def random_subset(

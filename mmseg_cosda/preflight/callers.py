@@ -28,6 +28,13 @@ def calling_loop() -> Any | None:
     return None
 
 
+def loaded_checkpoint() -> str:
+    """Return which network a calling loop runs, for an error."""
+    loop = calling_loop()
+    name = None if loop is None else loop.runner._load_from
+    return "the network" if name is None else f"checkpoint {name}"
+
+
 def checkpoint_name() -> str:
     """Return the checkpoint that is being loaded, as a config names it.
 

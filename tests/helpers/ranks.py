@@ -13,6 +13,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from helpers.bad_images import NoNumbersIn
 from helpers.own_data import dataset, own_config
 from helpers.toys import batch, build, cosine_config
 from mmseg_cosda.engine.distributed import UDADistributedDataParallel
@@ -146,6 +147,21 @@ def train_on_leaked_labels(rank: int, port: int, folder: str) -> None:
     cfg = own_config(root / "data", root / "work")
     cfg.launcher = "pytorch"
     cfg.train_dataloader.dataset.target = dataset(root / "data", "target/train", True)
+    try:
+        Runner.from_cfg(cfg).train()
+    except UserError as error:
+        (root / f"{rank}.txt").write_text(str(error))
+    dist.destroy_process_group()
+
+
+def train_with_a_bad_image(rank: int, port: int, folder: str) -> None:
+    """Write what a training ends with whose second process sees a NaN image."""
+    dist.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    root = Path(folder)
+    cfg = own_config(root / "data", root / "work", iterations=8)
+    cfg.launcher = "pytorch"
+    pipeline = cfg.train_dataloader.dataset.source.pipeline
+    pipeline.insert(-1, dict(type=NoNumbersIn.__name__, names=["1.png"]))
     try:
         Runner.from_cfg(cfg).train()
     except UserError as error:

@@ -198,3 +198,11 @@ def test_truncated_foreign_and_missing_files_are_told_apart(
         load_checkpoint_file(picture)
     with pytest.raises(FileNotFoundError, match=r"none\.pth does not exist"):
         load_checkpoint_file(tmp_path / "none.pth")
+
+
+@pytest.mark.parametrize("content", [torch.zeros(3), [1], 7])
+def test_no_dict_is_one_line(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "a.pth")
+    kind = type(content).__name__
+    with pytest.raises(UserError, match=rf"a\.pth holds a {kind}, no weights"):
+        CheckpointLoader.load_checkpoint(str(tmp_path / "a.pth"), map_location="cpu")

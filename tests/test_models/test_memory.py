@@ -308,3 +308,34 @@ def test_ages_are_counted_in_pushes() -> None:
     assert queue.ages().tolist() == [2.0, 1.0]
     queue.reset()
     assert queue.ages().isnan().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_no_number_never_enters(bad: float, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(401, K, generator=generator).to(dtype) * 1000
+    labels = torch.randint(C, (401,), generator=generator)
+    spoilt = features.clone()
+    spoilt[400, 2] = bad
+    spoilt[7] = bad
+    spoilt[9, :2] = torch.tensor([bad, -bad])
+    labels[400] = 1
+    without = labels.clone()
+    without[torch.tensor([7, 9, 400])] = IGNORE
+    queue, expected = ClassFeatureQueue(C, 300, K), ClassFeatureQueue(C, 300, K)
+    places = queue.enqueue(spoilt, labels)
+    assert places.equal(expected.enqueue(features, without))
+    assert places[400] == C * 300
+    for got, wanted in zip(queue.buffers(), expected.buffers(), strict=True):
+        assert got.equal(wanted)
+    assert queue.storage.isfinite().all()
+
+
+def test_a_limit_counts_what_is_a_number() -> None:
+    features = torch.full((6, K), float("nan"))
+    features[4:] = 1
+    queue = ClassFeatureQueue(1, 5, K)
+    queue.enqueue(features, torch.zeros(6, dtype=torch.int64), limit=2)
+    assert queue.counts.tolist() == [2]
+    assert queue.storage.isfinite().all()

@@ -199,3 +199,8 @@ def test_a_finished_run_has_nothing_left(
     NothingLeftHook().before_train(runner)
     assert "nothing is left to train" in lines[0]
     assert "iteration 40 of 40" in lines[0]
+
+
+def test_a_config_without_a_model() -> None:
+    with pytest.raises(UserError, match="has no model: inherit one"):
+        launch.build_runner(Config(dict(work_dir="w")))

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from mmseg_cosda.models.nonfinite import NonFiniteGuard
 from mmseg_cosda.models.phases.base import Losses, Phase, Step
 
 
@@ -15,6 +16,7 @@ def train_on_phases(
     phases: Iterable[Phase],
     step: Step,
     optim_wrapper: Any,
+    guard: NonFiniteGuard,
     before_step: Callable[[], None] | None = None,
 ) -> Losses:
     """Run the phases of one iteration, then step the optimizer once.
@@ -29,15 +31,19 @@ def train_on_phases(
         phases: In their order.
         step: The iteration's batch.
         optim_wrapper: The host's ``OptimWrapper`` or one with its interface.
+        guard: Looks at losses and gradients before the optimizer moves.
         before_step: Called when the gradients are complete and the optimizer is
             about to step, to average them over processes.
 
     Returns:
-        What is logged; "loss" is the sum over the phases.
+        What is logged; "loss" is the sum over the phases. Of an iteration that the
+        guard left out, what is finite and no loss.
 
     Raises:
         ValueError: If no phase has a loss.
+        UserError: If the guard ends the training.
     """
+    guard.begin(segmentor)
     logs: Losses = {}
     total: Tensor | None = None
     for phase in phases:
@@ -48,7 +54,9 @@ def train_on_phases(
         trained = any("loss" in key for key in losses)
         loss, parsed = segmentor.parse_losses(losses)
         parsed.pop("loss")
-        logs.update((key, value.detach()) for key, value in parsed.items())
+        parsed = {key: value.detach() for key, value in parsed.items()}
+        logs.update(parsed)
+        guard.add_losses(parsed)
         del losses, parsed
         if not trained:
             continue
@@ -61,6 +69,9 @@ def train_on_phases(
         raise ValueError(
             "no phase of this iteration has a loss to train on: see model.phases"
         )
+    if not guard.allows_step(segmentor, step, optim_wrapper):
+        optim_wrapper.zero_grad()  # of the accumulation, what is finite went too
+        return {k: v for k, v in logs.items() if "loss" not in k and v.isfinite().all()}
     if optim_wrapper.should_update():
         if before_step is not None:
             before_step()

@@ -14,6 +14,11 @@ from torch import Tensor, nn
 
 from mmseg_cosda.models.alignments.base import DomainBatch
 from mmseg_cosda.models.data_preprocessor import UDADataPreprocessor
+from mmseg_cosda.models.nonfinite import (
+    NonFiniteGuard,
+    require_finite_weights,
+    watch_runner,
+)
 from mmseg_cosda.models.phases import Losses, Phase, Step, make_step, train_on_phases
 from mmseg_cosda.models.phases.base import with_prefix
 from mmseg_cosda.models.segmentors.compiled_forward import (
@@ -40,6 +45,8 @@ from mmseg_cosda.models.segmentors.parts import (
 from mmseg_cosda.models.segmentors.target_diagnosis import Diagnosis, diagnose
 from mmseg_cosda.models.taps import record_taps
 from mmseg_cosda.models.teacher import TeacherLabels, with_given_labels
+from mmseg_cosda.option_checks import require_choices
+from mmseg_cosda.preflight.callers import loaded_checkpoint
 from mmseg_cosda.preflight.run import check_before_run
 from mmseg_cosda.preflight.weights import watch_loading
 from mmseg_cosda.randomness import derive_seed
@@ -100,6 +107,10 @@ class UDAEncoderDecoder(EncoderDecoder):
             then name the backbone's outputs, not its inner modules.
         preflight: Whether the first step within a Runner checks that data, model and
             schedule agree (``mmseg_cosda.preflight``) before anything is trained.
+        nonfinite: What follows on losses or gradients that hold NaN or infinity:
+            "stop" ends the training with an error that names terms and images, before
+            anything of it is saved. "skip" leaves the iteration out and counts it in
+            the log; on a GPU that reads the device once per iteration.
         num_stages: Of the host's ``CascadeEncoderDecoder``; only to be refused.
 
     Raises:
@@ -131,6 +142,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         channels_last: bool = False,
         compile_backbone: bool | str = False,
         preflight: bool = True,
+        nonfinite: str = "stop",
         num_stages: int | None = None,
     ) -> None:
         check_cascade(decode_head, num_stages)
@@ -147,6 +159,10 @@ class UDAEncoderDecoder(EncoderDecoder):
         )
         self.target_bn = target_bn
         self._preflight_due = preflight
+        require_choices("UDAEncoderDecoder", "stop", "skip", nonfinite=nonfinite)
+        self._guard = NonFiniteGuard(nonfinite)
+        self._guarded = False
+        self._weights_due = True
         check_heads(self._heads)
         if isinstance(self.data_preprocessor, UDADataPreprocessor):
             self.data_preprocessor.num_classes = self.decode_head.num_classes
@@ -316,6 +332,9 @@ class UDAEncoderDecoder(EncoderDecoder):
             Losses and diagnostics to log.
         """
         self._check_once()
+        if not self._guarded:
+            self._guarded = True
+            watch_runner(self, self._guard)
         batch = self.data_preprocessor(data, True)
         step = self._step(batch["inputs"], batch["data_samples"])
         if step.seed is not None:
@@ -324,7 +343,12 @@ class UDAEncoderDecoder(EncoderDecoder):
         if self.teacher is not None:
             self._update_teacher(step.iteration or 0, optim_wrapper)
         return train_on_phases(
-            self, self._due_phases(step), step, optim_wrapper, before_step
+            self,
+            self._due_phases(step),
+            step,
+            optim_wrapper,
+            self._guard,
+            before_step,
         )
 
     def _step(self, images: Any, samples: Any) -> Step:
@@ -366,11 +390,13 @@ class UDAEncoderDecoder(EncoderDecoder):
     def val_step(self, data: Any) -> list[Any]:
         """Predict a batch of validation, as the host does."""
         self._check_once()
+        self._check_weights()
         return list(super().val_step(data))
 
     def test_step(self, data: Any) -> list[Any]:
         """Predict a batch of a test, as the host does."""
         self._check_once()
+        self._check_weights()
         return list(super().test_step(data))
 
     def _check_once(self) -> None:
@@ -378,6 +404,17 @@ class UDAEncoderDecoder(EncoderDecoder):
         if self._preflight_due:
             self._preflight_due = False
             check_before_run(self)
+
+    def _check_weights(self) -> None:
+        """Refuse to evaluate weights that are NaN, once for each time they are loaded.
+
+        Raises:
+            UserError: If some are.
+        """
+        if self._weights_due:
+            self._weights_due = False
+            cure = "take an earlier checkpoint, or train with a lower learning rate"
+            require_finite_weights(self, loaded_checkpoint(), cure)
 
     def diagnose(
         self, data: dict[str, Any], feature: str, pseudo_labels: Tensor | None = None
@@ -396,6 +433,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         error_msgs: list[str],
     ) -> None:
         """Load what is this module's own; pass over a teacher that isn't needed."""
+        self._weights_due = True
         super()._load_from_state_dict(
             state_dict,
             prefix,
