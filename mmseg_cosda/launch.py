@@ -168,7 +168,9 @@ def processes(launcher: str, local_rank: int = 0) -> Iterator[None]:
 
 STARTED = re.compile(r"\d{8}_\d{6}|evaluated")
 """Folders of logs and evaluations in a work folder, one per start."""
-WRITTEN = re.compile(NAME.pattern + r"|best_.+\.pth|last_(checkpoint|evaluation)")
+WRITTEN = re.compile(
+    NAME.pattern + r"|best_.+\.pth|last_(checkpoint|evaluation)|\.replaced\.json"
+)
 """Files of a training in a work folder."""
 
 

@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 from mmengine.registry import HOOKS
 from mmengine.runner import IterBasedTrainLoop
 
+from mmseg_cosda.engine.patient_backend import PatientBackend, finish_removals
 from mmseg_cosda.engine.run_changes import (
     GRADIENTS,
     TRAINING,
@@ -22,6 +23,7 @@ from mmseg_cosda.engine.run_changes import (
     training_state,
 )
 from mmseg_cosda.engine.run_start import (
+    HOST_NAMES,
     checkpoint_folder,
     choose_start,
     on_main,
@@ -109,6 +111,8 @@ class RunKeeper(Hook):
     def before_train(self, runner: Any) -> None:
         """Stand between the host's hook and the files; say if nothing is left."""
         self._evaluated = on_main(lambda: last_evaluated(runner))
+        if dist.is_main_process() and self._folder is not None:
+            finish_removals(self._folder, names_kept(runner, self._resumed))
         for hook in _checkpoint_hooks(runner):
             backend = PatientBackend(hook.file_backend, self._folder)
             hook.file_backend = backend
@@ -187,6 +191,15 @@ def last_evaluated(runner: Any) -> bool:
     return evaluated
 
 
+def names_kept(runner: Any, resumed: str | None) -> set[str]:
+    """Return the names of the checkpoints that a training goes on with."""
+    info = runner.message_hub.runtime_info
+    best = [str(value) for key, value in info.items() if key.startswith("best_ckpt")]
+    kept = {Path(path).name for path in (*best, resumed or "")}
+    ids = info.get("keep_ckpt_ids") or ()
+    return kept | {name.format(number) for name in HOST_NAMES for number in ids}
+
+
 def _checkpoint_hooks(runner: Any) -> Iterator[Any]:
     for hook in runner.hooks:
         if isinstance(hook, CheckpointHook):
@@ -218,51 +231,3 @@ def reroot(info: dict[str, Any], folder: Path) -> None:
         )
     if info.get("last_ckpt"):
         info["last_ckpt"] = str(folder / Path(str(info["last_ckpt"])).name)
-
-
-class PatientBackend:
-    """A file backend that removes a file only when what replaces it is written.
-
-    The host's ``CheckpointHook`` removes the oldest checkpoint, and the best one,
-    before it writes the next: killed in between, with ``max_keep_ckpts=1`` there is
-    none.
-
-    Args:
-        backend: That reads and writes.
-        folder: Outside which nothing is removed; None for no such limit.
-    """
-
-    def __init__(self, backend: Any, folder: Path | None) -> None:
-        self._backend, self._folder = backend, folder
-        self._waiting: list[tuple[Callable[[str], None], str, Any]] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
-
-    def remove(self, path: str) -> None:
-        """Remove a file, later."""
-        self._wait(self._backend.remove, path)
-
-    def rmtree(self, path: str) -> None:
-        """Remove a folder, later."""
-        self._wait(self._backend.rmtree, path)
-
-    def _wait(self, remove: Callable[[str], None], path: str) -> None:
-        folder = self._folder
-        if folder is None or Path(path).resolve().parent == folder.resolve():
-            self._waiting.append((remove, path, _identity(path)))
-
-    def flush(self) -> None:
-        """Remove what waits, but for what was written again under its name."""
-        waiting, self._waiting = self._waiting, []
-        for remove, path, identity in waiting:
-            if _identity(path) == identity:
-                remove(path)
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_mtime_ns

@@ -19,6 +19,7 @@ from mmseg_cosda.errors import UserError
 from mmseg_cosda.work_dir import read_curve
 
 SEED = "randomness.seed"
+RESUME: dict[str, Any] = {"resume": True}
 EVALUATED = {
     "train_cfg.val_interval": 3,
     "default_hooks.checkpoint.save_best": "mIoU",
@@ -176,16 +177,35 @@ def test_an_open_window_is_completed_or_refused(tmp_path: Path, saved: bool) -> 
     assert_equal_states(parts["optimizer"], whole["optimizer"], "optimizer")
 
 
-@pytest.mark.parametrize("place", ["before_val", "after_val_epoch"])
+KILLS = [
+    (CheckpointHook, "before_val"),  # between a checkpoint and its evaluation
+    (CheckpointHook, "after_val_epoch"),  # between that and the best
+    (RunKeeper, "after_val_epoch"),  # between that and the removal of the best before
+]
+
+
+def cut_at(patch: pytest.MonkeyPatch, place: tuple[type, str], step: int) -> None:
+    """End a training in a method of a hook, in the evaluation of a step."""
+    original = getattr(*place)
+
+    def cut(hook: Any, runner: Any, *args: Any, **kwargs: Any) -> None:
+        if runner.iter == step:
+            power_cut()
+        original(hook, runner, *args, **kwargs)
+
+    patch.setattr(*place, cut)
+
+
+@pytest.mark.parametrize("place", KILLS)
 def test_a_lost_evaluation_is_made_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: tuple[type, str]
 ) -> None:
     train_to_end(demo_config(tmp_path / "whole", 6, **EVALUATED))
-    # Killed between a checkpoint and its evaluation, or between that and the best.
-    with monkeypatch.context() as patch:
-        patch.setattr(CheckpointHook, place, power_cut)
-        with pytest.raises(PowerCutError):
-            train_to_end(demo_config(tmp_path / "parts", 6, **EVALUATED))
+    for step in (3, 6):
+        with monkeypatch.context() as patch:
+            cut_at(patch, place, step)
+            with pytest.raises(PowerCutError):
+                train_to_end(demo_config(tmp_path / "parts", 6, **EVALUATED, **RESUME))
     train_to_end(demo_config(tmp_path / "parts", 6, resume=True, **EVALUATED))
     curves = [read_curve(tmp_path / name) for name in ("whole", "parts")]
     for step in (3, 6):
