@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 
 from mmseg_cosda.engine.run_keeper import RunKeeper
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.locks import FolderLock
 from mmseg_cosda.work_dir import read_curve
 
 SEED = "randomness.seed"
@@ -270,3 +271,13 @@ def test_begun_over_others_it_says_so_and_is_alone(parts: Path, tmp_path: Path) 
     assert len([hook for hook in runner.hooks if isinstance(hook, RunKeeper)]) == 1
     assert not [*(tmp_path / "work").glob("*.lock")]
     assert json.loads((tmp_path / "work" / "last_evaluation").read_text()) == 1
+
+
+def test_a_folder_in_use_is_refused_by_any_script(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FolderLock, "take", lambda lock: False)
+    cfg = demo_config(tmp_path / "work", 1)
+    cfg.custom_hooks = []
+    with pytest.raises(UserError, match="is being written by another process: wait"):
+        train_to_end(cfg)
