@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,15 +16,15 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_main_process
-from mmengine.hooks import Hook
-from mmengine.logging import print_log
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 from torch import distributed
 
+from mmseg_cosda.checkpoint.newest import NAME, checkpoints_in, newest_whole
 from mmseg_cosda.commands import torchrun
 from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.locks import TRAINING, FolderLock
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -165,6 +166,66 @@ def processes(launcher: str, local_rank: int = 0) -> Iterator[None]:
             distributed.destroy_process_group()
 
 
+STARTED = re.compile(r"\d{8}_\d{6}|evaluated")
+"""Folders of logs and evaluations in a work folder, one per start."""
+WRITTEN = re.compile(
+    NAME.pattern + r"|best_.+\.pth|last_(checkpoint|evaluation)|\.replaced\.json"
+)
+"""Files of a training in a work folder."""
+
+
+def take_work_dir(cfg: Config, overwrite: bool) -> FolderLock:
+    """Hold a training's folder, and refuse to begin over another training.
+
+    Here because the Runner writes its config and a log before anything else can object.
+    Of several processes the first holds the folder; those of slurm and mpi, which are
+    numbered later, are told apart by the Runner alone, and hold it from then on.
+
+    Args:
+        cfg: With ``work_dir``, ``resume`` and ``launcher``.
+        overwrite: Remove what another training left there first.
+
+    Returns:
+        The lock; it is free when it is released, and when this process is dead.
+
+    Raises:
+        UserError: If another process trains there, or the folder holds checkpoints and
+            neither ``resume`` nor ``overwrite`` is given.
+    """
+    folder = Path(cfg.work_dir)
+    lock = FolderLock(folder, TRAINING)
+    first = cfg.launcher == "none" or (
+        cfg.launcher == "pytorch" and os.environ.get("RANK") == "0"
+    )
+    if first:
+        cure = "wait until it has ended, stop it, or choose another --work-dir"
+        lock.require(f"--work-dir {folder}", cure)
+    found = checkpoints_in(folder)
+    if found and not cfg.resume and not overwrite:
+        lock.release()
+        raise UserError(
+            f"--work-dir {folder} holds checkpoints of a training ({found[0].name}): "
+            f"go on with it by --resume, begin anew in its place by --overwrite, or "
+            f"choose another --work-dir"
+        )
+    if first and overwrite and not cfg.resume:
+        remove_training(folder)
+    return lock
+
+
+def remove_training(folder: Path) -> None:
+    """Remove what a training left in its work folder: checkpoints, logs, evaluations.
+
+    Args:
+        folder: A work folder; files of other names stay.
+    """
+    for path in folder.iterdir():
+        if path.is_file() and WRITTEN.fullmatch(path.name):
+            path.unlink()
+        elif path.is_dir() and STARTED.fullmatch(path.name):
+            shutil.rmtree(path)
+
+
 def build_runner(cfg: Config) -> Runner:
     """Build the Runner that a config asks for.
 
@@ -217,8 +278,7 @@ def how_to_go_on(runner: Runner) -> str:
         One line: where it stopped, what is saved, the command.
     """
     stopped = f"in iteration {runner.iter + 1} of {runner.max_iters}"
-    path = Path(runner.work_dir) / "last_checkpoint"
-    latest = find_latest_checkpoint(runner.work_dir) if path.is_file() else None
+    latest = newest_whole(runner.work_dir).path
     if latest is None:
         return (
             f"{stopped}; no checkpoint is written yet (default_hooks.checkpoint."
@@ -254,17 +314,3 @@ def command_line(argv: list[str], option: str) -> str:
     # --cfg-options takes all that follows, an option with dashes excepted.
     extra = [] if option in arguments else [option]
     return shlex.join([*start, *arguments, *extra])
-
-
-class NothingLeftHook(Hook):
-    """Says that a resumed training has nothing left to do."""
-
-    def before_train(self, runner: Runner) -> None:
-        """Compare the checkpoint's iteration with the training's last."""
-        if runner.iter >= runner.max_iters:
-            print_log(
-                f"nothing is left to train: {runner.work_dir} holds iteration "
-                f"{runner.iter} of {runner.max_iters}. To go on, raise train_cfg."
-                f"max_iters and the end of param_scheduler",
-                logger="current",
-            )

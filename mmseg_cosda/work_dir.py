@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mmseg_cosda.checkpoint.newest import newest_whole
+from mmseg_cosda.files import atomic_write
+
 Curve = dict[int, dict[str, float]]
 CLASS_PREFIX = "IoU."
 """Leads the names of metrics of one class."""
+LAST_EVALUATION = "last_evaluation"
+"""Holds the iteration of the last evaluation that was carried to its end."""
 THINNED = 50
 FORMER_NAMES = {"purity": "match_precision", "split": "assignment_accuracy"}
 """What earlier versions logged a diagnosis as."""
@@ -164,19 +168,31 @@ def last_checkpoint(work_dir: Path) -> int | None:
     """Return the iteration that a training would be resumed from.
 
     Args:
-        work_dir: Its work folder. A ``last_checkpoint`` that names a file which is
-            gone (mmengine removes old checkpoints before it writes the new one) is
-            removed, so that a resume starts anew instead of failing.
+        work_dir: Its work folder.
 
     Returns:
-        The iteration, None if there is no checkpoint.
+        The iteration of the newest whole checkpoint, None if there is none.
     """
-    pointer = work_dir / "last_checkpoint"
-    if not pointer.is_file():
-        return None
-    name = Path(pointer.read_text().strip()).name
-    match = re.fullmatch(r"iter_(\d+)\.pth", name)
-    if match is None or not (work_dir / name).is_file():
-        pointer.unlink()
-        return None
-    return int(match.group(1))
+    return newest_whole(work_dir).iteration
+
+
+def was_evaluated(work_dir: Path, step: int) -> bool:
+    """Return whether an iteration's evaluation was carried to its end.
+
+    That is noted behind it, when the best checkpoint is written too; in a folder of an
+    earlier version, which has no note, what was logged counts.
+
+    Args:
+        work_dir: Work folder of a training.
+        step: The iteration that it goes on from.
+    """
+    try:
+        return int((work_dir / LAST_EVALUATION).read_text()) == step
+    except (OSError, ValueError):
+        return step in read_curve(work_dir)
+
+
+def write_last_evaluation(work_dir: Path, step: int) -> None:
+    """Note which evaluation was carried to its end, 0 for none."""
+    with atomic_write(work_dir / LAST_EVALUATION) as file:
+        file.write(str(step).encode())

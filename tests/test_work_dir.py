@@ -6,12 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+from helpers.training_files import write_state
+
 from mmseg_cosda.work_dir import (
     last_checkpoint,
     missing_evaluation,
     read_curve,
     read_diagnosis,
     read_training,
+    was_evaluated,
+    write_last_evaluation,
 )
 
 
@@ -93,17 +97,31 @@ def test_an_evaluation_lost_to_a_kill_is_found(tmp_path: Path) -> None:
         return missing_evaluation(tmp_path, dict.fromkeys(evaluated), interval, 25)
 
     assert missing() is None  # nothing trained yet
-    (tmp_path / "iter_20.pth").touch()
-    (tmp_path / "last_checkpoint").write_text(f"{tmp_path}/iter_20.pth")
+    write_state(tmp_path, 20)
     assert missing(10) == 20
     assert missing(10, 20) is None
     assert missing(interval=15) is None  # 20 is not an iteration of evaluation
-    (tmp_path / "iter_25.pth").touch()
-    (tmp_path / "last_checkpoint").write_text("iter_25.pth")
+    write_state(tmp_path, 25)
     assert missing(10, 20) == 25  # the last iteration always is
 
 
-def test_a_pointer_to_a_checkpoint_that_is_gone_is_removed(tmp_path: Path) -> None:
-    (tmp_path / "last_checkpoint").write_text(f"{tmp_path}/iter_20.pth")
+def test_the_pointer_to_a_checkpoint_counts_for_nothing(tmp_path: Path) -> None:
+    pointer = tmp_path / "last_checkpoint"
+    pointer.write_text(f"{tmp_path}/iter_20.pth")
     assert last_checkpoint(tmp_path) is None
-    assert not (tmp_path / "last_checkpoint").exists()
+    write_state(tmp_path, 10)
+    for text in (f"{tmp_path}/iter_20.pth", "elsewhere/iter_5.pth", ""):
+        pointer.write_text(text)
+        assert last_checkpoint(tmp_path) == 10
+    pointer.unlink()
+    assert last_checkpoint(tmp_path) == 10
+
+
+def test_an_evaluation_is_complete_when_that_is_noted(tmp_path: Path) -> None:
+    log(tmp_path, "a", {"mIoU": 1.0, "step": 10})
+    assert was_evaluated(tmp_path, 10)  # a folder of an earlier version
+    write_last_evaluation(tmp_path, 0)
+    assert not was_evaluated(tmp_path, 10)  # logged, and killed before the best
+    write_last_evaluation(tmp_path, 10)
+    assert was_evaluated(tmp_path, 10)
+    assert not was_evaluated(tmp_path, 20)

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import mmseg_cosda  # noqa: F401  (before any config is read)
 from mmseg_cosda.closing_lines import ClosingLinesHook
 from mmseg_cosda.commands import tool_parser
-from mmseg_cosda.errors import run_tool
+from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.inference.checkpoint_fit import CheckpointFitHook
 from mmseg_cosda.launch import (
-    NothingLeftHook,
     add_run_arguments,
     build_runner,
     processes,
     read_run_config,
     run,
+    take_work_dir,
     use_mixed_precision,
 )
 
@@ -34,7 +34,13 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on from the latest checkpoint in the work folder, if there is one",
+        help="go on from the newest whole checkpoint in the work folder, if there is "
+        "one; --cfg-options load_from=FILE names another",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="begin anew where the work folder holds a training, which is removed",
     )
     parser.add_argument("--amp", action="store_true", help="mixed precision (GPU)")
     return parser.parse_args(args)
@@ -47,13 +53,18 @@ def main(args: Sequence[str] | None = None) -> None:
     cfg.resume = options.resume
     if options.amp:
         use_mixed_precision(cfg)
+    if options.resume and options.overwrite:
+        raise UserError("--resume and --overwrite: give one of them")
     with processes(options.launcher, options.local_rank):
-        runner = build_runner(cfg)
-        runner.register_hook(ClosingLinesHook(options.config), "LOWEST")
-        if cfg.resume:
-            runner.register_hook(CheckpointFitHook(f"in {runner.work_dir}"))
-            runner.register_hook(NothingLeftHook())
-        run(runner, "train")
+        lock = take_work_dir(cfg, options.overwrite)
+        try:
+            runner = build_runner(cfg)
+            runner.register_hook(ClosingLinesHook(options.config), "LOWEST")
+            if cfg.resume:
+                runner.register_hook(CheckpointFitHook(f"in {runner.work_dir}"))
+            run(runner, "train")
+        finally:
+            lock.release()
 
 
 if __name__ == "__main__":

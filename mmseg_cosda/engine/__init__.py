@@ -10,6 +10,7 @@ from mmseg_cosda.engine.joint_optim_constructor import JointOptimWrapperConstruc
 from mmseg_cosda.engine.joint_optim_wrapper import JointOptimWrapper
 from mmseg_cosda.engine.match_diagnosis_hook import MatchDiagnosisHook
 from mmseg_cosda.engine.prediction_names_hook import PredictionNamesHook
+from mmseg_cosda.engine.run_keeper import RunKeeper
 from mmseg_cosda.engine.two_view_loop import TwoViewTestLoop, TwoViewValLoop
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "JointOptimWrapperConstructor",
     "MatchDiagnosisHook",
     "PredictionNamesHook",
+    "RunKeeper",
     "TwoViewTestLoop",
     "TwoViewValLoop",
     "UDADistributedDataParallel",

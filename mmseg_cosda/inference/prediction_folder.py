@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ from mmseg_cosda.inference.picture_files import Picture
 LABELS, OVERLAYS, MANIFEST = "labels", "overlays", "predictions.json"
 ORIGIN = "mmseg_cosda"
 """The PNG text that says which run a label map is of, and which picture."""
+# What a killed ``atomic_write`` leaves, and after how many seconds nobody writes it.
+LEFTOVER, LEFT_AFTER = re.compile(r"\..+\.png\.[a-z0-9_]{8}"), 600
 
 
 class PredictionFolder:
@@ -90,6 +94,7 @@ class PredictionFolder:
         """
         text = json.dumps({**manifest, "run": self.run}, indent=2, ensure_ascii=False)
         try:
+            self._remove_leftovers()
             with atomic_write(self.out / MANIFEST) as file:
                 file.write(text.encode())
         except OSError as error:
@@ -97,6 +102,14 @@ class PredictionFolder:
                 f"--out {self.out}: cannot write there ({error.strerror}); choose "
                 "another folder"
             ) from error
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a killed writer left of a picture; a living one takes moments."""
+        for kind in (LABELS, OVERLAYS):
+            for path in (self.out / kind).rglob(".*.png.*"):
+                old = time.time() - path.lstat().st_mtime > LEFT_AFTER
+                if old and LEFTOVER.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
 
     def write(
         self,

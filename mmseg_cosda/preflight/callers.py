@@ -35,6 +35,17 @@ def loaded_checkpoint() -> str:
     return "the network" if name is None else f"checkpoint {name}"
 
 
+def calling_runner() -> Any | None:
+    """Return the host's Runner that is calling, None in other code."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        caller = _locals(frame).get("self")
+        if isinstance(caller, Runner):
+            return caller
+        frame = frame.f_back
+    return None
+
+
 def checkpoint_name() -> str:
     """Return the checkpoint that is being loaded, as a config names it.
 

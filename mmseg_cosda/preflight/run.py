@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from mmengine.logging import print_log
+from mmengine.registry import HOOKS
 from mmseg.registry import DATASETS
 
 from mmseg_cosda.datasets.domain_pair import DomainPairDataset
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.preflight.callers import calling_loop
+from mmseg_cosda.preflight.callers import calling_loop, calling_runner
 from mmseg_cosda.preflight.facts import DataFacts, Facts, Finding
 from mmseg_cosda.preflight.networks import class_numbers
 from mmseg_cosda.preflight.rules import compare
@@ -34,6 +35,23 @@ def check_before_run(model: Any) -> None:
     loop = calling_loop()
     if loop is not None:
         report(compare(run_facts(loop, model)))
+
+
+def begin_training(check: Callable[[], None]) -> None:
+    """Let a ``RunKeeper`` look after the training that begins, if a Runner calls.
+
+    The keeper is asked for by its name in the registry: models don't import the engine.
+
+    Args:
+        check: What the keeper calls before it evaluates anything.
+
+    Raises:
+        UserError: If another process trains in the work folder, or the checkpoint that
+            the Runner should go on from doesn't allow it.
+    """
+    runner = calling_runner()
+    if runner is not None:
+        HOOKS.build(dict(type="RunKeeper")).begin(runner, check)
 
 
 def report(findings: Iterable[Finding]) -> None:

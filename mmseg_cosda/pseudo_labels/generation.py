@@ -26,6 +26,7 @@ from mmseg_cosda.datasets.pseudo_label import pseudo_label_names
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.inference.confidence import predict_confidence
 from mmseg_cosda.inference.images import TargetImages, load_batches
+from mmseg_cosda.locks import PSEUDO_LABELS, FolderLock
 from mmseg_cosda.pseudo_labels.histogram import (
     NUM_BINS,
     ConfidenceHistogram,
@@ -201,26 +202,34 @@ def generate(
         The report, which is also in the folder as ``report.json``.
 
     Raises:
-        UserError: If the folder holds the pseudo-labels of another run.
+        UserError: If the folder holds the pseudo-labels of another run, or another
+            process writes there.
     """
     spool = generator.spool
     outcome: list[Any] = [None]
+    lock = FolderLock(spool.out, PSEUDO_LABELS)
     if generator.rank == 0:
         try:
+            cure = "wait until it has ended, stop it, or choose another --out"
+            lock.require(f"--out {spool.out}", cure)
             outcome = [spool.open(manifest, generator.names, overwrite)]
         except UserError as error:
             outcome = [error]
     dist.broadcast_object_list(outcome)
     if isinstance(outcome[0], UserError):
+        lock.release()
         raise outcome[0]
-    if outcome[0]:
-        generator.predict()
-        report = {**generator.write(), "made_by": manifest}
-        dist.barrier()  # all files are there before the report says so
-        if generator.rank == 0:
-            spool.publish(REPORT, json.dumps(report, indent=2).encode())
-            spool.close()
-        dist.barrier()
+    try:
+        if outcome[0]:
+            generator.predict()
+            report = {**generator.write(), "made_by": manifest}
+            dist.barrier()  # all files are there before the report says so
+            if generator.rank == 0:
+                spool.publish(REPORT, json.dumps(report, indent=2).encode())
+                spool.close()
+            dist.barrier()
+    finally:
+        lock.release()
     stored: dict[str, Any] = json.loads((spool.out / REPORT).read_text())
     return stored
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import signal
 import subprocess
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.locks import PSEUDO_LABELS, REPRODUCE, TRAINING, FolderLock
 from mmseg_cosda.reproduce.plan import Plan, Run, read_options
 from mmseg_cosda.reproduce.results import read_result, write_result
 from mmseg_cosda.work_dir import last_checkpoint, missing_evaluation, read_curve
@@ -38,47 +37,36 @@ class CommandError(Exception):
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[int | None]:
+def locked(folder: Path, *others: FolderLock) -> Iterator[bool]:
     """Hold a folder against other processes of this tool.
-
-    The lock is handed on to the commands that are started meanwhile: if this
-    process is killed and its training is not, the folder stays locked until the
-    training ends.
 
     Args:
         folder: It is made if missing.
+        others: Locks of the commands that write there: one that a killed process of
+            this tool left behind goes on, and holds its own.
 
     Yields:
-        The lock's file descriptor; None if another process holds the folder.
+        Whether nobody else holds any.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    lock = FolderLock(folder, REPRODUCE)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-        else:
-            yield handle
+        yield lock.take() and not any(other.is_busy() for other in others)
     finally:
-        os.close(handle)
+        lock.release()
 
 
-def call(command: Sequence[str], log: Path, lock: int) -> None:
+def call(command: Sequence[str], log: Path) -> None:
     """Run a command, with its output at the end of a file.
 
     Args:
         command: The command.
         log: The file.
-        lock: Descriptor that the command keeps open.
 
     Raises:
         CommandError: If it fails.
     """
     with log.open("ab") as file:
-        process = subprocess.Popen(
-            command, stdout=file, stderr=subprocess.STDOUT, pass_fds=(lock,)
-        )
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
         try:
             status = process.wait()
         except BaseException:  # interrupted: the training is not left behind
@@ -89,13 +77,12 @@ def call(command: Sequence[str], log: Path, lock: int) -> None:
         raise CommandError(log, status)
 
 
-def train(plan: Plan, run: Run, lock: int) -> dict[str, Any]:
+def train(plan: Plan, run: Run) -> dict[str, Any]:
     """Train a run, or go on with it, to its end, and collect it.
 
     Args:
         plan: Where everything is.
         run: A run whose pseudo-labels are there.
-        lock: Descriptor of the lock on its work folder.
 
     Returns:
         What its result file holds.
@@ -112,11 +99,11 @@ def train(plan: Plan, run: Run, lock: int) -> dict[str, Any]:
         step = missing_evaluation(folder, read_curve(folder), interval, length)
         if step is not None:
             shutil.rmtree(folder / f"evaluated/iter_{step}", ignore_errors=True)
-            call(plan.evaluate_command(run, step), folder / LOG, lock)
+            call(plan.evaluate_command(run, step), folder / LOG)
 
     rerun_lost_evaluation()
     if last_checkpoint(folder) != length:
-        call(plan.train_command(run), folder / LOG, lock)
+        call(plan.train_command(run), folder / LOG)
         rerun_lost_evaluation()
     if length not in read_curve(folder):
         raise UserError(
@@ -143,13 +130,14 @@ def make_labels(plan: Plan, run: Run) -> bool:
     teacher, folder = plan.teacher_of(run), plan.label_dir(run)
     if teacher is None or folder is None or (folder / "report.json").is_file():
         return True
-    with locked(folder.parent / f".{folder.name}.state") as lock:
-        if lock is None:
+    state = folder.parent / f".{folder.name}.state"
+    with locked(state, FolderLock(folder, PSEUDO_LABELS)) as free:
+        if not free:
             return False
         if not (folder / "report.json").is_file():
             cfg = read_options(plan.config(teacher), plan.own_options(teacher))
             command = plan.label_command(teacher, folder, int(cfg.train_cfg.max_iters))
-            call(command, folder.parent / f"{folder.name}.log", lock)
+            call(command, folder.parent / f"{folder.name}.log")
     return True
 
 
@@ -182,10 +170,20 @@ def execute(plan: Plan, runs: Sequence[Run], say: Say) -> dict[Run, str]:
                 pending.remove(run)
         if len(pending) == before:
             if not waited:
-                say(f"waiting for other processes: {', '.join(map(str, pending))}")
+                held = ", ".join(f"{run}{_holder(plan, run)}" for run in pending)
+                say(f"waiting for other processes: {held}")
             waited = True
             time.sleep(POLL_SECONDS)
     return failed
+
+
+def _holder(plan: Plan, run: Run) -> str:
+    """Say in brackets who holds a run's work folder; nothing if nobody does."""
+    for purpose in (TRAINING, REPRODUCE):
+        lock = FolderLock(plan.work_dir(run), purpose)
+        if lock.is_busy():
+            return f" ({lock.holder()})"
+    return ""
 
 
 def _attempt(
@@ -203,13 +201,14 @@ def _attempt(
         return failed[run]
     if teacher is not None and read_result(plan, teacher) is None:
         return None
-    with locked(plan.work_dir(run)) as lock:
-        if lock is None or not make_labels(plan, run):
+    work_dir = plan.work_dir(run)
+    with locked(work_dir, FolderLock(work_dir, TRAINING)) as free:
+        if not free or not make_labels(plan, run):
             return None
         if read_result(plan, run) is None:  # another process may just have done it
             say(f"{place}: training, log in {plan.work_dir(run) / LOG}")
             start = time.monotonic()
-            result = train(plan, run, lock)
+            result = train(plan, run)
             say(f"{place}: {describe(result)}, {time.monotonic() - start:.0f} s")
     return "done"
 

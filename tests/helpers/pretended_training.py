@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from helpers.training_files import write_state
 from mmseg_cosda.reproduce.execute import execute
 from mmseg_cosda.reproduce.plan import Plan, Run, with_teachers
 from mmseg_cosda.reproduce.rows import ROWS, Setting
@@ -12,7 +13,7 @@ from mmseg_cosda.reproduce.rows import ROWS, Setting
 ROOT = Path(__file__).parents[2]
 # 30 iterations, evaluated every 10; dies where the file "die" says, once.
 TRAIN = """
-import json, os, signal, sys, zlib
+import fcntl, json, os, shutil, signal, sys, zlib
 from pathlib import Path
 
 config, work = sys.argv[1], Path(sys.argv[sys.argv.index("--work-dir") + 1])
@@ -20,6 +21,10 @@ assert "--resume" in sys.argv
 root = Path(__file__).parents[1]
 with open(root / "calls", "a") as file:
     print(Path(__file__).stem, *sys.argv[1:], file=file)
+work.mkdir(parents=True, exist_ok=True)
+lock = open(work / ".training.lock", "w")
+fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+print(json.dumps(dict(pid=os.getpid(), host="h", since="s")), file=lock, flush=True)
 start = 0
 if (work / "last_checkpoint").exists():
     start = int((work / "last_checkpoint").read_text().split("_")[-1][:-4])
@@ -27,7 +32,7 @@ log = work / f"start_{start:02d}" / "vis_data" / "scalars.json"
 log.parent.mkdir(parents=True, exist_ok=True)
 for step in range(start + 10, 31, 10):
     die = (root / "die").read_text().split() if (root / "die").exists() else []
-    (work / f"iter_{step}.pth").touch()
+    shutil.copy(root / "states" / f"iter_{step}.pth", work)
     (work / "last_checkpoint").write_text(f"{work}/iter_{step}.pth")
     if die == ["checkpoint", str(step)]:
         (root / "die").unlink()
@@ -72,8 +77,11 @@ with open(Path(__file__).parents[1] / "calls", "a") as file:
 
 def write_tools(folder: Path) -> None:
     """Write train.py, test.py and generate_pseudo_labels.py that pretend."""
-    tools = folder / "tools"
+    tools, states = folder / "tools", folder / "states"
     tools.mkdir()
+    states.mkdir()
+    for step in (10, 20, 30):
+        write_state(states, step)
     for name, text in {
         "train": TRAIN,
         "test": TEST,

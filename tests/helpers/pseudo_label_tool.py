@@ -31,6 +31,10 @@ def generate(project: Project, *options: str) -> dict[str, Any]:
     return dict(json.loads((project.out / "report.json").read_text()))
 
 
+def generate_as_tool(args: list[str]) -> None:
+    tool.main(args)
+
+
 def generate_until_killed(args: list[str]) -> None:
     """Be killed by the system as the third pseudo-label is written."""
     png = generation._png

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 
 def evaluation(step: int, miou: float, **classes: float) -> dict[str, Any]:
     values = {f"IoU.{name}": value for name, value in classes.items()}
@@ -42,4 +44,12 @@ def write_result(path: Path, miou: Mapping[int, float], **changes: Any) -> Path:
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({k: v for k, v in result.items() if v is not None}))
+    return path
+
+
+def write_state(folder: Path, step: int, time: str = "20260101_000000") -> Path:
+    """The least that a training goes on from, without weights."""
+    meta = {"iter": step, "epoch": 0, "time": time}
+    path = folder / f"iter_{step}.pth"
+    torch.save({"meta": meta, "state_dict": {}, "optimizer": {}}, path)
     return path

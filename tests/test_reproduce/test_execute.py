@@ -16,6 +16,7 @@ import pytest
 from helpers.pretended_training import ROOT, carry_out, make_plan
 
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.locks import TRAINING, FolderLock
 from mmseg_cosda.reproduce import execute as execution
 from mmseg_cosda.reproduce.execute import execute, locked
 from mmseg_cosda.reproduce.plan import Plan, Run
@@ -127,8 +128,14 @@ def test_killed_itself_it_doesnt_start_a_second_training_beside_the_first(
     process.wait()
 
     plan = make_plan(project)
-    with locked(plan.work_dir(Run(ROWS["source-only"], 0))) as lock:
-        assert lock is None  # the training that was left behind holds it
+    work_dir = plan.work_dir(Run(ROWS["source-only"], 0))
+    training = FolderLock(work_dir, TRAINING)
+    with locked(work_dir) as free:
+        assert free  # the killed process holds it no more
+    with locked(work_dir, training) as free:
+        assert not free  # the training that was left behind holds its own
+    holder = training.holder()
+    assert holder.startswith("process ")
 
     lines: list[str] = []
 
@@ -138,7 +145,7 @@ def test_killed_itself_it_doesnt_start_a_second_training_beside_the_first(
 
     monkeypatch.setattr(execution, "POLL_SECONDS", 0.05)
     assert execute(plan, [Run(ROWS["source-only"], 0)], say) == {}
-    assert lines[0] == "waiting for other processes: source-only seed 0"
+    assert lines[0] == f"waiting for other processes: source-only seed 0 ({holder})"
     assert len(calls(project)) == 1  # it was collected, not trained again
     assert result(plan, "source-only")["curve"]["step"] == [10, 20, 30]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import pytest
@@ -15,12 +16,14 @@ from helpers.pseudo_label_tool import (
     files,
     generate,
     generate_as_rank,
+    generate_as_tool,
     generate_until_killed,
     interrupt_after,
 )
 
 import mmseg_cosda.pseudo_labels.generation as generation
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.locks import PSEUDO_LABELS, folder_locked
 
 
 @pytest.mark.parametrize("batch_size", ["1", "2"])
@@ -105,3 +108,13 @@ def test_another_checkpoint_is_refused_until_told(
     shutil.rmtree(project.out)
     generate(project)
     assert files(project.out) == mixed
+
+
+def test_a_second_writer_is_refused(project: Project) -> None:
+    generate(project)
+    torch.set_num_threads(1)
+    with folder_locked(project.out, PSEUDO_LABELS, "here", "wait"):
+        done = run_process(generate_as_tool, arguments(project), cwd=project.root)
+    assert done.returncode == 1
+    assert f"is being written by process {os.getpid()} on " in done.stderr
+    assert not [*project.out.glob(".*.lock")]

@@ -1,22 +1,26 @@
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from helpers.training_files import write_state
 from mmengine.config import Config
 
 from mmseg_cosda import launch
 from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.launch import (
-    NothingLeftHook,
     add_run_arguments,
     processes,
     read_run_config,
     run,
+    take_work_dir,
     use_mixed_precision,
 )
 
@@ -167,9 +171,9 @@ def test_an_interrupted_training_says_how_to_go_on(
     monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
     text = interrupted(tmp_path)
     assert "in iteration 13 of 40; no checkpoint is written yet" in text
-    (tmp_path / "last_checkpoint").write_text("w/iter_10.pth")
+    path = write_state(tmp_path, 10)
     assert interrupted(tmp_path) == (
-        "in iteration 13 of 40; go on from w/iter_10.pth with: "
+        f"in iteration 13 of 40; go on from {path} with: "
         "python tools/train.py a.py --work-dir w --resume"
     )
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "0")
@@ -187,20 +191,44 @@ def test_the_line_of_an_interruption(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().err == "interrupted in iteration 3 of 9; go on\n"
 
 
-def test_a_finished_run_has_nothing_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lines: list[str] = []
-    monkeypatch.setattr(launch, "print_log", lambda text, **options: lines.append(text))
-    runner: Any = InterruptedRunner(tmp_path)
-    NothingLeftHook().before_train(runner)
-    assert lines == []
-    runner.iter = 40
-    NothingLeftHook().before_train(runner)
-    assert "nothing is left to train" in lines[0]
-    assert "iteration 40 of 40" in lines[0]
-
-
 def test_a_config_without_a_model() -> None:
     with pytest.raises(UserError, match="has no model: inherit one"):
         launch.build_runner(Config(dict(work_dir="w")))
+
+
+def training_config(folder: Path, **values: Any) -> Config:
+    return Config(
+        {"launcher": "none", "work_dir": str(folder), "resume": False} | values
+    )
+
+
+def test_over_another_training_one_must_say_what_is_meant(tmp_path: Path) -> None:
+    state = write_state(tmp_path, 10)
+    (tmp_path / "20260101_000000").mkdir()
+    notes = tmp_path / "notes.txt"
+    notes.touch()
+    with pytest.raises(UserError, match=r"iter_10.*--resume.*--overwrite.*--work-dir"):
+        take_work_dir(training_config(tmp_path), False)
+    take_work_dir(training_config(tmp_path, resume=True), False).release()
+    assert state.is_file()
+    take_work_dir(training_config(tmp_path), True).release()
+    assert [*tmp_path.iterdir()] == [notes]
+
+
+def test_two_trainings_in_one_folder(tmp_path: Path) -> None:
+    code = (
+        "import sys; from mmengine.config import Config; "
+        "from mmseg_cosda.launch import take_work_dir; "
+        "take_work_dir(Config(dict(launcher='none', work_dir=sys.argv[1])), False)"
+    )
+    lock = take_work_dir(training_config(tmp_path), False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    lock.release()
+    last = done.stderr.strip().splitlines()[-1]
+    assert f"is being written by process {os.getpid()} on " in last

@@ -47,7 +47,7 @@ from mmseg_cosda.models.taps import record_taps
 from mmseg_cosda.models.teacher import TeacherLabels, with_given_labels
 from mmseg_cosda.option_checks import require_choices
 from mmseg_cosda.preflight.callers import loaded_checkpoint
-from mmseg_cosda.preflight.run import check_before_run
+from mmseg_cosda.preflight.run import begin_training, check_before_run
 from mmseg_cosda.preflight.weights import watch_loading
 from mmseg_cosda.randomness import derive_seed
 
@@ -204,12 +204,14 @@ class UDAEncoderDecoder(EncoderDecoder):
 
         The Runner calls it when a training begins or resumes, behind the optimizer's
         construction and before a checkpoint is loaded: so neither the teacher nor the
-        reference is among what is optimized, and a test has neither.
+        reference is among what is optimized, and a test has neither. There a
+        ``RunKeeper`` takes the work folder and finds the checkpoint to go on from.
         """
         super().init_weights()
         if self.teacher is not None:
             self.teacher.build(self)
         self._build_reference()
+        begin_training(self._check_once)
 
     def _build_reference(self) -> None:
         if self.reference is not None:

@@ -1,0 +1,233 @@
+"""What a training keeps whole: folder, checkpoints, evaluations, the best one."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine import dist
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.logging import print_log
+from mmengine.registry import HOOKS
+from mmengine.runner import IterBasedTrainLoop
+
+from mmseg_cosda.engine.patient_backend import PatientBackend, finish_removals
+from mmseg_cosda.engine.run_changes import (
+    GRADIENTS,
+    TRAINING,
+    open_gradients,
+    reconcile,
+    training_state,
+)
+from mmseg_cosda.engine.run_start import (
+    HOST_NAMES,
+    checkpoint_folder,
+    choose_start,
+    on_main,
+    remove_leftovers,
+    reseed,
+)
+from mmseg_cosda.locks import TRAINING as LOCK
+from mmseg_cosda.locks import FolderLock
+from mmseg_cosda.work_dir import was_evaluated, write_last_evaluation
+
+CURE = "wait until it has ended, stop it, or choose another --work-dir"
+
+
+@HOOKS.register_module()
+class RunKeeper(Hook):
+    """Keeps what a training leaves whole, across kills, resumes and moved folders.
+
+    No config names it: the segmentor asks for it when a Runner begins to train it, so
+    that it is there with the host's scripts, and in a child config that replaces all
+    hooks. It
+
+    - holds the work folder against a second training (rank 0 alone);
+    - finds the checkpoint to go on from, and says what has changed since;
+    - makes up an evaluation that was due and that a kill took;
+    - lets the ``CheckpointHook`` remove a file only when what replaces it is written,
+      and none of another folder.
+
+    Examples:
+        >>> RunKeeper().priority
+        'LOWEST'
+    """
+
+    priority = "LOWEST"
+
+    def __init__(self) -> None:
+        self._resumed: str | None = None
+        self._folder: Path | None = None
+        self._backends: list[PatientBackend] = []
+        self._check: Callable[[], None] = lambda: None
+        self._evaluated = False
+
+    def begin(self, runner: Any, check: Callable[[], None]) -> None:
+        """Take the folder, and choose what the training begins with.
+
+        Args:
+            runner: About to train, before it loads a checkpoint.
+            check: Called before anything is evaluated.
+
+        Raises:
+            UserError: If another process trains there, or can't be gone on with.
+        """
+        if any(isinstance(hook, RunKeeper) for hook in runner.hooks):
+            return
+        self._check, self._folder = check, checkpoint_folder(runner)
+        lock = FolderLock(runner.work_dir, LOCK)
+
+        def prepare() -> Any:
+            lock.require(os.path.relpath(runner.work_dir), CURE)
+            weakref.finalize(runner, lock.release)
+            if self._folder is not None:
+                remove_leftovers(self._folder)
+            return choose_start(runner)
+
+        self._lock = lock
+        start = on_main(prepare)
+        for line in start.lines:
+            print_log(line, logger="current")
+        if start.seed is not None:
+            reseed(runner, start.seed)
+        self._resumed = start.resume
+        runner._resume = start.resume is not None
+        runner._load_from = start.resume or start.weights
+        runner.register_hook(self)
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        """Say what has changed since the checkpoint that a training goes on from."""
+        if self._resumed is None:
+            return
+        for line in reconcile(runner, checkpoint):
+            print_log(line, logger="current")
+        if self._folder is not None:
+            info = checkpoint["message_hub"]["runtime_info"]
+            reroot(info, self._folder.absolute())
+
+    def before_train(self, runner: Any) -> None:
+        """Stand between the host's hook and the files; say if nothing is left."""
+        self._evaluated = on_main(lambda: last_evaluated(runner))
+        if dist.is_main_process() and self._folder is not None:
+            finish_removals(self._folder, names_kept(runner, self._resumed))
+        for hook in _checkpoint_hooks(runner):
+            backend = PatientBackend(hook.file_backend, self._folder)
+            hook.file_backend = backend
+            self._backends.append(backend)
+            own = self._resumed is not None and self._folder is not None
+            if own and Path(str(self._resumed)).parent.samefile(str(self._folder)):
+                # An evaluation made up completes this one.
+                hook.last_ckpt = self._resumed
+        if self._resumed is not None and runner.iter >= runner.max_iters:
+            print_log(
+                f"nothing is left to train: {runner.work_dir} holds iteration "
+                f"{runner.iter} of {runner.max_iters}. To go on, raise train_cfg."
+                f"max_iters and the end of param_scheduler",
+                logger="current",
+            )
+
+    def before_train_epoch(self, runner: Any) -> None:
+        """Make up the evaluation of the checkpoint that is gone on from.
+
+        A checkpoint is written before its evaluation: killed in between, the host goes
+        on without it, and without the best checkpoint that it might have been.
+        """
+        loop, step = runner.train_loop, runner.iter
+        if self._resumed is None or runner.val_loop is None or not step:
+            return
+        if not isinstance(loop, IterBasedTrainLoop) or step < loop.val_begin:
+            return
+        loop._decide_current_val_interval()
+        if step % loop.val_interval != 0 and step != loop.max_iters:
+            return
+        if self._evaluated:
+            return
+        self._check()
+        print_log(f"iteration {step} was not evaluated: now", logger="current")
+        runner.val_loop.run()
+
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        """Add what a resume compares, and the gradients of an open window."""
+        state = training_state(runner, int(checkpoint["meta"]["iter"]))
+        checkpoint["meta"][TRAINING] = state
+        alone = state["processes"] == 1
+        if "optimizer" in checkpoint and state["open_window"] and alone:
+            checkpoint[GRADIENTS] = open_gradients(runner.model)
+
+    def after_train_iter(self, runner: Any, *args: Any, **kwargs: Any) -> None:
+        """Remove what is replaced by now."""
+        self._flush()
+
+    def after_val_epoch(
+        self, runner: Any, metrics: dict[str, float] | None = None
+    ) -> None:
+        """Remove what is replaced by now, and note that this evaluation is complete."""
+        self._flush()
+        if dist.is_main_process():
+            write_last_evaluation(Path(runner.work_dir), runner.iter)
+
+    def _flush(self) -> None:
+        for backend in self._backends:
+            backend.flush()
+
+    def after_run(self, runner: Any) -> None:
+        """Give the folder back."""
+        self._flush()
+        self._lock.release()
+
+
+def last_evaluated(runner: Any) -> bool:
+    """Return whether a training's iteration is evaluated, and let none behind it be.
+
+    Args:
+        runner: That has loaded what it goes on from.
+    """
+    folder, step = Path(runner.work_dir), runner.iter
+    evaluated = bool(step) and was_evaluated(folder, step)
+    write_last_evaluation(folder, step if evaluated else 0)
+    return evaluated
+
+
+def names_kept(runner: Any, resumed: str | None) -> set[str]:
+    """Return the names of the checkpoints that a training goes on with."""
+    info = runner.message_hub.runtime_info
+    best = [str(value) for key, value in info.items() if key.startswith("best_ckpt")]
+    kept = {Path(path).name for path in (*best, resumed or "")}
+    ids = info.get("keep_ckpt_ids") or ()
+    return kept | {name.format(number) for name in HOST_NAMES for number in ids}
+
+
+def _checkpoint_hooks(runner: Any) -> Iterator[Any]:
+    for hook in runner.hooks:
+        if isinstance(hook, CheckpointHook):
+            yield hook
+
+
+def reroot(info: dict[str, Any], folder: Path) -> None:
+    """Let a resumed run's checkpoints be those of its own folder.
+
+    A checkpoint names the best one by its path. In a folder that was copied or moved
+    that is another's file, which the host would delete for the next best one.
+
+    Args:
+        info: Of the ``MessageHub`` in a checkpoint; changed in place. A best score
+            whose file isn't here is forgotten, so that the next evaluation writes one.
+        folder: Of the run's checkpoints.
+    """
+    for key in [key for key in info if key.startswith("best_ckpt")]:
+        here = folder / Path(str(info[key])).name
+        if here.is_file():
+            info[key] = str(here)
+            continue
+        del info[key]
+        info.pop(key.replace("best_ckpt", "best_score"), None)
+        print_log(
+            f"the best checkpoint {here.name} is not in {folder}: the next evaluation "
+            f"counts as the best",
+            logger="current",
+        )
+    if info.get("last_ckpt"):
+        info["last_ckpt"] = str(folder / Path(str(info["last_ckpt"])).name)
