@@ -276,7 +276,7 @@ def test_no_sync_on_a_device() -> None:
     with LiveMemory() as memory:
         model.train_step(data, wrapper)
     assert memory.syncs == 0
-    assert len(model._guard._waiting) == 2
+    assert len(model._checks.guard._waiting) == 2
 
 
 def test_outside_a_runner_a_device_is_read_now_and_then(

@@ -204,6 +204,18 @@ def with_num_classes(config: Mapping[str, Any], model: Any) -> dict[str, Any]:
     return {"num_classes": model.decode_head.num_classes, **config}
 
 
+def named_heads(model: Any) -> dict[str, Any]:
+    """Return the decode head and the auxiliary heads of a segmentor, by log prefix."""
+    heads = {"decode": model.decode_head}
+    if model.with_auxiliary_head:
+        auxiliary = model.auxiliary_head
+        if isinstance(auxiliary, nn.ModuleList):
+            heads.update({f"aux_{i}": head for i, head in enumerate(auxiliary)})
+        else:
+            heads["aux"] = auxiliary
+    return heads
+
+
 def check_heads(heads: Mapping[str, Any]) -> None:
     """Refuse heads with one output, and whose loss is no forward and loss.
 

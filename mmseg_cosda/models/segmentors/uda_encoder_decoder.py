@@ -10,15 +10,10 @@ import torch
 from mmengine.dist import get_rank
 from mmseg.models import EncoderDecoder
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmseg_cosda.models.alignments.base import DomainBatch
 from mmseg_cosda.models.data_preprocessor import UDADataPreprocessor
-from mmseg_cosda.models.nonfinite import (
-    NonFiniteGuard,
-    require_finite_weights,
-    watch_runner,
-)
 from mmseg_cosda.models.phases import Losses, Phase, Step, make_step, train_on_phases
 from mmseg_cosda.models.phases.base import with_prefix
 from mmseg_cosda.models.segmentors.compiled_forward import (
@@ -41,13 +36,13 @@ from mmseg_cosda.models.segmentors.parts import (
     check_cascade,
     check_heads,
     check_phases,
+    named_heads,
 )
+from mmseg_cosda.models.segmentors.run_checks import RunChecks
 from mmseg_cosda.models.segmentors.target_diagnosis import Diagnosis, diagnose
 from mmseg_cosda.models.taps import record_taps
 from mmseg_cosda.models.teacher import TeacherLabels, with_given_labels
-from mmseg_cosda.option_checks import require_choices
-from mmseg_cosda.preflight.callers import loaded_checkpoint
-from mmseg_cosda.preflight.run import begin_training, check_before_run
+from mmseg_cosda.preflight.run import begin_training
 from mmseg_cosda.preflight.weights import watch_loading
 from mmseg_cosda.randomness import derive_seed
 
@@ -158,12 +153,8 @@ class UDAEncoderDecoder(EncoderDecoder):
             init_cfg=init_cfg,
         )
         self.target_bn = target_bn
-        self._preflight_due = preflight
-        require_choices("UDAEncoderDecoder", "stop", "skip", nonfinite=nonfinite)
-        self._guard = NonFiniteGuard(nonfinite)
-        self._guarded = False
-        self._weights_due = True
-        check_heads(self._heads)
+        self._checks = RunChecks(preflight, nonfinite)
+        check_heads(named_heads(self))
         if isinstance(self.data_preprocessor, UDADataPreprocessor):
             self.data_preprocessor.num_classes = self.decode_head.num_classes
             self.data_preprocessor.ignore_index = self.decode_head.ignore_index
@@ -180,18 +171,6 @@ class UDAEncoderDecoder(EncoderDecoder):
         backend = compile_backend(compile_backbone, alignment_paths(self))
         if backend is not None:
             compile_forward(self.backbone, backend)
-
-    @property
-    def _heads(self) -> dict[str, Any]:
-        """Decode head and auxiliary heads by log prefix."""
-        heads = {"decode": self.decode_head}
-        if self.with_auxiliary_head:
-            auxiliary = self.auxiliary_head
-            if isinstance(auxiliary, nn.ModuleList):
-                heads.update({f"aux_{i}": head for i, head in enumerate(auxiliary)})
-            else:
-                heads["aux"] = auxiliary
-        return heads
 
     def extract_feat(self, inputs: Tensor) -> Any:
         """Return the maps of images (B, 3, H, W), the host's ``extract_feat``."""
@@ -211,7 +190,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         if self.teacher is not None:
             self.teacher.build(self)
         self._build_reference()
-        begin_training(self._check_once)
+        begin_training(lambda: self._checks.before_any_step(self))
 
     def _build_reference(self) -> None:
         if self.reference is not None:
@@ -269,16 +248,16 @@ class UDAEncoderDecoder(EncoderDecoder):
             missing = self.decode_head.ignore_index if name == "target" else None
             labels = stack_labels(samples, name, missing)
             labelled = ["gt_sem_seg" in sample for sample in samples]
-        trained = labels is not None and cross_entropy
-        heads = self._heads if trained else {"decode": self.decode_head}
+        trained = labels if cross_entropy else None
+        heads = {"decode": self.decode_head} if trained is None else named_heads(self)
         with record_taps(self, paths) as features:
             x = self.extract_feat(images)
             outputs = {key: head(x) for key, head in heads.items()}
         losses: Losses = {}
-        if labels is not None and trained:
+        if trained is not None:
             for key, logits in outputs.items():
                 head_losses = per_image_losses(
-                    heads[key], logits, labels, weight, divisor, labelled
+                    heads[key], logits, trained, weight, divisor, labelled
                 )
                 losses.update(with_prefix(f"{name}.{key}", head_losses))
         own = unpadded_pixels(samples, images)
@@ -333,10 +312,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         Returns:
             Losses and diagnostics to log.
         """
-        self._check_once()
-        if not self._guarded:
-            self._guarded = True
-            watch_runner(self, self._guard)
+        self._checks.before_training_step(self)
         batch = self.data_preprocessor(data, True)
         step = self._step(batch["inputs"], batch["data_samples"])
         if step.seed is not None:
@@ -349,7 +325,7 @@ class UDAEncoderDecoder(EncoderDecoder):
             self._due_phases(step),
             step,
             optim_wrapper,
-            self._guard,
+            self._checks.guard,
             before_step,
         )
 
@@ -391,32 +367,13 @@ class UDAEncoderDecoder(EncoderDecoder):
 
     def val_step(self, data: Any) -> list[Any]:
         """Predict a batch of validation, as the host does."""
-        self._check_once()
-        self._check_weights()
+        self._checks.before_evaluation_step(self)
         return list(super().val_step(data))
 
     def test_step(self, data: Any) -> list[Any]:
         """Predict a batch of a test, as the host does."""
-        self._check_once()
-        self._check_weights()
+        self._checks.before_evaluation_step(self)
         return list(super().test_step(data))
-
-    def _check_once(self) -> None:
-        """Run the preflight, if this is the first step within a Runner."""
-        if self._preflight_due:
-            self._preflight_due = False
-            check_before_run(self)
-
-    def _check_weights(self) -> None:
-        """Refuse to evaluate weights that are NaN, once for each time they are loaded.
-
-        Raises:
-            UserError: If some are.
-        """
-        if self._weights_due:
-            self._weights_due = False
-            cure = "take an earlier checkpoint, or train with a lower learning rate"
-            require_finite_weights(self, loaded_checkpoint(), cure)
 
     def diagnose(
         self, data: dict[str, Any], feature: str, pseudo_labels: Tensor | None = None
@@ -435,7 +392,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         error_msgs: list[str],
     ) -> None:
         """Load what is this module's own; pass over a teacher that isn't needed."""
-        self._weights_due = True
+        self._checks.weights_loaded()
         super()._load_from_state_dict(
             state_dict,
             prefix,
