@@ -22,6 +22,8 @@ from mmengine.visualization import Visualizer
 
 torch.set_num_threads(1)
 
+LONGEST = ("tests/test_host/test_wheel.py", "tests/test_host/test_stock_scripts.py")
+
 # The host's logger keeps the stream of the test that made it, which is closed since.
 logging.raiseExceptions = False
 
@@ -31,7 +33,7 @@ collect_ignore = ["helpers"]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest tests: at the end one process would wait for the other."""
-    items.sort(key=lambda item: "test_convert_checkpoint.py" not in item.nodeid)
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 def pytest_collection_finish() -> None:

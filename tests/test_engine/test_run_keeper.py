@@ -180,8 +180,10 @@ def test_an_open_window_is_completed_or_refused(tmp_path: Path, saved: bool) -> 
 
 KILLS = [
     (CheckpointHook, "before_val"),  # between a checkpoint and its evaluation
-    (CheckpointHook, "after_val_epoch"),  # between that and the best
-    (RunKeeper, "after_val_epoch"),  # between that and the removal of the best before
+    # between that and the best
+    pytest.param((CheckpointHook, "after_val_epoch"), marks=pytest.mark.slow),
+    # between that and the removal of the best before
+    pytest.param((RunKeeper, "after_val_epoch"), marks=pytest.mark.slow),
 ]
 
 

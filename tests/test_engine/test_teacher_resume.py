@@ -54,7 +54,9 @@ def test_a_killed_run_equals_one_that_never_stopped(
     assert_equal_runs(again, whole)
 
 
-@pytest.mark.parametrize("stop", [0, 3, 5])
+@pytest.mark.parametrize(
+    "stop", [pytest.param(0, marks=SLOW), 3, pytest.param(5, marks=SLOW)]
+)
 def test_a_phase_begins_at_its_iteration(tmp_path: Path, stop: int) -> None:
     """Of 7, at number 4, wherever the run stopped; the other is there from 0."""
     options = {

@@ -93,7 +93,7 @@ def assert_same_logits(ours: Tensor, theirs: Tensor) -> None:
     assert error < 1e-4, error
 
 
-PAPERS = (512, 1024)
+PAPERS = pytest.param((512, 1024), marks=pytest.mark.slow)
 
 
 # At 208x224 the maps round as at 512x1024, and a dilation of 24 stays inside them.

@@ -26,7 +26,7 @@ from mmseg_cosda.errors import UserError
 from mmseg_cosda.locks import PSEUDO_LABELS, folder_locked
 
 
-@pytest.mark.parametrize("batch_size", ["1", "2"])
+@pytest.mark.parametrize("batch_size", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_interrupted_in_inference_it_goes_on(
     project: Project, monkeypatch: pytest.MonkeyPatch, batch_size: str
 ) -> None:
