@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import pytest
 import torch
 from helpers import option_references
 from helpers.properties import examples
@@ -184,3 +185,15 @@ def test_a_mean_lies_between_nothing_and_the_threshold(problem: Problem) -> None
     if not statistics.selected.any():
         assert loss == 0
         assert not gradient.any()
+
+
+@pytest.mark.parametrize("threshold", [-1e-311, -1e-50, -5e-324])
+def test_a_threshold_that_float32_takes_for_0_is_0(threshold: float) -> None:
+    """Where the tiles subtract what padding adds to a threshold below 0."""
+    queue, counts = torch.tensor([[[1.0, 0.0], [9.0, 9.0]]]), torch.tensor([1])
+    features = torch.tensor([[3.0, 4.0], [-1.0, 0.0], [0.0, 0.0]])
+    options = {"threshold": threshold, "reduction": "sum", "sync_free": True}
+    labels = torch.zeros(3, dtype=torch.int64)
+    loss, _, statistics = solve(Problem(features, labels, queue, counts, options))
+    assert statistics.selected.tolist() == [1]
+    torch.testing.assert_close(loss, torch.tensor(0.4))
