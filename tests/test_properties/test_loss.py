@@ -18,6 +18,8 @@ DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 TIE = 1e-4
 """Similarities closer than this to the threshold, or to each other where the best k
 are chosen, may be chosen otherwise in float32."""
+EQUAL = 1e-12
+"""Closer than this are those of equal rows, of which it is free which count."""
 
 
 class Problem(NamedTuple):
@@ -30,9 +32,9 @@ class Problem(NamedTuple):
 
 @st.composite
 def problems(draw: st.DrawFn, wide: bool = False) -> Problem:
-    """Empty classes, queues of all fills, ignored rows, zero vectors."""
-    C, Q, K = (draw(st.integers(low, 6)) for low in (1, 0, 2))
-    N = draw(st.integers(0, 12))
+    """Empty classes, queues of all fills, ignored rows, zero vectors, equal ones."""
+    C, Q, K = draw(st.integers(1, 4)), draw(st.integers(0, 8)), draw(st.integers(2, 6))
+    N = draw(st.integers(0, 16))
     dtype = torch.float64 if wide else draw(st.sampled_from(DTYPES))
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32)))
     named = torch.tensor([*range(C), -1, C, C + 3, 255])
@@ -44,6 +46,8 @@ def problems(draw: st.DrawFn, wide: bool = False) -> Problem:
     if draw(st.booleans()):
         features[torch.rand(N, generator=generator) < 0.2] = 0
         queue[torch.rand(C, Q, generator=generator) < 0.2] = 0
+    if draw(st.booleans()):
+        queue[:, Q // 2 :] = queue[:, : Q - Q // 2].clone()
     counts = torch.randint(Q + 1, (C,), generator=generator)
     counts[torch.rand(C, generator=generator) < 0.2] = 0
     options = {
@@ -76,7 +80,7 @@ def assume_no_ties(problem: Problem) -> None:
             M = (block @ row).sort().values
             assume(((M - threshold).abs() > TIE).all())
             steps = M.diff()
-            tied = (steps < TIE) & (M[1:] > threshold)
+            tied = (steps > EQUAL) & (steps < TIE) & (M[1:] > threshold)
             assume(problem.options["top_k"] is None or not tied.any())
 
 
