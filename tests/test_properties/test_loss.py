@@ -59,6 +59,12 @@ def problems(draw: st.DrawFn, wide: bool = False) -> Problem:
     return Problem(features.to(dtype), labels, queue.to(dtype), counts, options)
 
 
+def lengths(rows: int, columns: int, generator: torch.Generator) -> Tensor:
+    """From 0.001 to 1,000."""
+    powers = torch.rand(rows, columns, generator=generator, dtype=torch.float64)
+    return 10 ** (6 * powers - 3)
+
+
 def solve(problem: Problem) -> tuple[Tensor, Tensor, Any]:
     """Return loss, gradient and statistics."""
     leaf = problem.features.clone().requires_grad_()
@@ -144,8 +150,8 @@ def test_the_order_of_pixels_and_classes_is_free(problem: Problem, seed: int) ->
 def test_lengths_of_features_are_free(problem: Problem, seed: int) -> None:
     assume_no_ties(problem)
     generator = torch.Generator().manual_seed(seed)
-    scales = torch.rand(len(problem.labels), 1, generator=generator).double() * 9 + 0.1
-    sizes = torch.rand(problem.queue.shape[:2], generator=generator)[..., None] + 0.1
+    scales = lengths(len(problem.labels), 1, generator)
+    sizes = lengths(*problem.queue.shape[:2], generator)[..., None]
     loss, gradient, _ = solve(problem)
     other, other_gradient, _ = solve(
         problem._replace(
@@ -157,7 +163,7 @@ def test_lengths_of_features_are_free(problem: Problem, seed: int) -> None:
         other_gradient * scales, gradient, rtol=1e-10, atol=1e-12
     )
     # Along its own direction a feature has no slope.
-    along = (gradient * problem.features).sum(dim=1)
+    along = (other_gradient * problem.features * scales).sum(dim=1)
     assert (along.abs() < 1e-10).all()
 
 
