@@ -59,4 +59,4 @@ def test_the_rows_are_of_both_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stop.value is not None
     assert skip.value is not None
     assert stop.value > 0 < skip.value
-    assert (training.value, once.value) == (1.5, pytest.approx(2))
+    assert (training.value, once.value) == pytest.approx((1.5, 2))
