@@ -75,9 +75,10 @@ setup(
         # tools/render_streets.py; OpenCV and Pillow come with the host.
         "renderer": ["moderngl>=5.10"],
         # setuptools: a test builds the wheel. kornia: the outside reference of the
-        # color jitter; it brings kornia-rs alone.
+        # color jitter; it brings kornia-rs alone. hypothesis: sortedcontainers.
         "tests": [
             *PLOTS,
+            "hypothesis>=6.100",
             "kornia>=0.7",
             "mypy",
             "pytest",

@@ -12,6 +12,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks/
 
 import mmseg_cosda  # noqa: F401  (before any config is read)
+from benchmarks.speed.checks import check_rows
 from benchmarks.speed.growth import growth_rows
 from benchmarks.speed.growth_plot import draw_growth
 from benchmarks.speed.loading import loading_rows
@@ -40,6 +41,7 @@ SECTIONS: dict[str, Callable[[Settings], list[Row]]] = {
     "growth": growth_rows,
     "step": step_rows,
     "methods": method_rows,
+    "checks": check_rows,
     "loading": loading_rows,
     "pseudo_labels": pseudo_label_rows,
 }

@@ -38,6 +38,8 @@ def by_tiles(
     its path that doesn't takes bfloat16 alone and rounds M to it.
     """
     (_, Q, K), N = queue.shape, len(features)
+    if abs(threshold) < torch.finfo(dtype).smallest_normal:
+        threshold = 0.0  # compared in dtype it may be 0, whose pairs M = 0 don't count
     order = sort_by_class(labels, len(queue))
     rows, owner = tile_by_class(order, _TILE_ROWS)  # (G, B), N where padded; (G,)
     valid = rows < N
