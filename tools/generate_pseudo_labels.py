@@ -102,6 +102,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "weights": _one_or_all([weights_digest(model) for model in models]),
         "data": content_digest(cfg["model"], target, pipeline, generator.names),
         "device": torch.device(device).type,
+        "classes": generator.classes,
         **vars(options),
     }
     return generate(generator, manifest, args.overwrite)
