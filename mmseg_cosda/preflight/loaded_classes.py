@@ -52,9 +52,10 @@ def compare_loaded(
         None where they agree.
 
     Examples:
-        >>> compare_loaded("a.pth", ["road", "sky"], "the dataset", ["sky", "road"]).level
+        >>> theirs, ours = ["road", "sky"], ["sky", "road"]
+        >>> compare_loaded("a.pth", theirs, "the dataset", ours).level
         'error'
-        >>> compare_loaded("a.pth", ["road", "sky"], "the dataset", ["road", "air"]).level
+        >>> compare_loaded("a.pth", theirs, "the dataset", ["road", "air"]).level
         'warning'
     """
     if not theirs:

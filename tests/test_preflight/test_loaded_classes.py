@@ -152,7 +152,7 @@ def test_a_test_of_another_order_is_refused(
 def test_a_training_begins_with_the_same_order(cfg: Config, tmp_path: Path) -> None:
     cfg.load_from = saved(tmp_path / "a.pth", MODELS.build(cfg.model))
     runner = Runner.from_cfg(cfg)
-    with pytest.raises(UserError, match="has the classes of train_dataloader.dataset"):
+    with pytest.raises(UserError, match="has the classes of train_dataloader"):
         runner.train()
     assert not runner.optim_wrapper.optimizer.state
 
