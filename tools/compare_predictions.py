@@ -105,7 +105,8 @@ def predict_all(
     """Run one model after the other; return their predictions and the ground truth."""
     device = choose_device(options.device)
     for path in checkpoints.values():  # refused before minutes of inference, not after
-        load_model(cfg, path, "cpu")
+        classes = images.dataset.metainfo["classes"]
+        load_model(cfg, path, "cpu", classes, "val_dataloader.dataset")
     predictions: dict[str, LabelMaps] = {}
     truths = LabelMaps()
     for name, path in checkpoints.items():

@@ -91,7 +91,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     pipeline = inference_pipeline(cfg, with_labels=args.evaluate)
     images = TargetImages(target, pipeline)
     images.require_labels("leave --evaluate out")
-    models = [load_model(cfg, path, device) for path in args.checkpoint]
+    known = (images.dataset.metainfo.get("classes") or (), "the target dataset")
+    models = [load_model(cfg, path, device, *known) for path in args.checkpoint]
     generator = PseudoLabelGenerator(
         models[0], images, Spool(args.out), options, args.workers, models[1:]
     )
@@ -102,6 +103,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "weights": _one_or_all([weights_digest(model) for model in models]),
         "data": content_digest(cfg["model"], target, pipeline, generator.names),
         "device": torch.device(device).type,
+        "classes": generator.classes,
         **vars(options),
     }
     return generate(generator, manifest, args.overwrite)

@@ -17,6 +17,7 @@ from mmengine.utils import ProgressBar
 import mmseg_cosda  # noqa: F401  (registers everything)
 from mmseg_cosda.commands import tool_parser
 from mmseg_cosda.config import ConfigOption, read_config
+from mmseg_cosda.datasets.class_order import compare_classes
 from mmseg_cosda.device import choose_device
 from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.files import atomic_write
@@ -105,7 +106,7 @@ def check(args: argparse.Namespace) -> MatchPictureOptions:
 
 
 def check_classes(model: Any, loss: Any, names: Mapping[str, Sequence[str]]) -> None:
-    """Refuse domains, a model and a loss that don't have the same number of classes."""
+    """Refuse domains, a model and a loss that don't have the same classes."""
     sizes = {
         "the model": model.out_channels,
         "the cosine loss": loss.num_classes,
@@ -114,6 +115,12 @@ def check_classes(model: Any, loss: Any, names: Mapping[str, Sequence[str]]) -> 
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
         raise UserError(f"numbers of classes differ: {listed}")
+    difference = compare_classes(names["source"], names["target"])
+    if difference is not None:
+        raise UserError(
+            f"the classes of the source (there) and of the target (here) differ: "
+            f"{difference.text}; give both datasets the same metainfo=dict(classes=...)"
+        )
 
 
 def choose_tap(taps: Mapping[str, Any], name: str | None) -> str:
@@ -131,13 +138,13 @@ def run(args: argparse.Namespace) -> tuple[Figure, dict[str, Any], str]:
     targets = TargetSet(cfg, args.split)
     chosen = targets.choose(args.images, args.count)
     sources = SourceImages(cfg, args.seed, args.source_order)
-    model = load_model(cfg, args.checkpoint, device)
+    meta = targets.images.dataset.metainfo
+    classes = meta["classes"]
+    model = load_model(cfg, args.checkpoint, device, classes, "the target dataset")
     loss = build_alignment(cfg, name, model, args.per_class).to(device)
     if len(loss.means):
         restore_means(loss, name, read_weights(args.checkpoint))
     tap = choose_tap(loss.taps, args.tap)
-    meta = targets.images.dataset.metainfo
-    classes = meta["classes"]
     check_classes(
         model, loss, {"source": sources.dataset.metainfo["classes"], "target": classes}
     )

@@ -30,6 +30,7 @@ from mmseg_cosda.datasets.folder import FolderSegDataset
 from mmseg_cosda.datasets.image_files import picture_reader
 from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
 from mmseg_cosda.datasets.pseudo_label import pseudo_label_name
+from mmseg_cosda.datasets.pseudo_label_files import other_classes, read_report
 from mmseg_cosda.datasets.transforms.raw_ids import RawIdsToTrainIds
 
 LABEL_LOADERS = (RawIdsToTrainIds, LoadAnnotations)
@@ -188,10 +189,16 @@ def _list_pseudo_labels(
         report.problems.append(Problem("unusable", None, detail))
         return dataset, infos
     root = str(dataset.data_prefix.get("img_path") or "")
+    written = read_report(folder)
+    other = written and other_classes(written.classes, dataset.metainfo["classes"])
+    if other:
+        detail = f"{report.key}.pseudo_label_dir={folder!r}: the pseudo-labels {other}"
+        report.problems.append(Problem("disagreeing", None, detail))
+    files = (written and written.files) or {}
     for info in infos:
         label = pseudo_label_name(info["img_path"], [root])
         info.update(seg_map_path=os.path.join(folder, label), label_map=None)
-        info["pseudo_label"] = True
+        info.update(pseudo_label=True, record=files.get(label))
     dataset.same_size = False  # a pseudo-label has the network's input size
     return dataset, infos
 

@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from mmseg_cosda.datasets.exif import read_orientation
 from mmseg_cosda.datasets.image_files import keeps_all, lost_information
 from mmseg_cosda.datasets.label_files import CorruptLabelError
+from mmseg_cosda.datasets.pseudo_label_files import REPORT, changed_content
 from mmseg_cosda.datasets.transforms.check_labels import CheckLabels
 
 Size = tuple[int, int]
@@ -69,7 +70,8 @@ def check_files(
     """Read an image and its label.
 
     Args:
-        info: The dataset's entry, with ``img_path`` and maybe ``seg_map_path``.
+        info: The dataset's entry, with ``img_path`` and maybe ``seg_map_path``; of a
+            pseudo-label with ``record``, what its folder's report says of the file.
         root: What names in the report are relative to.
         num_classes: Labels are 0 to ``num_classes - 1`` and the ignore index.
         same_size: Whether both must have the same size in pixels; else the same
@@ -98,6 +100,9 @@ def check_files(
     if load_labels is not None and "seg_map_path" in info:
         path = str(info["seg_map_path"])
         try:
+            changed = info.get("record") and changed_content(Path(path), info["record"])
+            if changed:
+                raise CorruptLabelError(f"{changed}, compared with {REPORT}")
             labels = load_labels(dict(info, seg_fields=[]))["gt_seg_map"]
             problem = _size_problem(name, path, image_size, labels.shape, same_size)
             problems += [problem] if problem else []

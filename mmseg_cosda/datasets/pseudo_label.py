@@ -11,15 +11,27 @@ from typing import Any
 from mmcv.transforms import LoadAnnotations as HostLoadAnnotations
 from mmcv.transforms import Resize as HostResize
 from mmengine.dataset import Compose
+from mmengine.logging import print_log
 from mmseg.registry import DATASETS
 from PIL import Image
 from torch.utils.data import Dataset
 
 from mmseg_cosda.commands import command
+from mmseg_cosda.datasets.class_order import some_names
 from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
+from mmseg_cosda.datasets.pseudo_label_files import (
+    REPORT,
+    LabelReport,
+    find_changed,
+    other_classes,
+    read_report,
+    stat_labels,
+    told,
+)
 from mmseg_cosda.datasets.transforms.check_labels import CheckLabels
 from mmseg_cosda.datasets.transforms.raw_ids import RawIdsToTrainIds
 from mmseg_cosda.datasets.transforms.resize import ResizePIL, resize_pil
+from mmseg_cosda.errors import UserError
 
 CONFIG_KEY = "train_dataloader.dataset.target.pseudo_label_dir"
 
@@ -162,6 +174,22 @@ def _checked_pipeline(
     return Compose(transforms)
 
 
+def _refused(changed: Sequence[str], total: int, report: LabelReport | None) -> str:
+    """Say that files are empty or others than were written, and what to do."""
+    anew = f"generate them anew (`{command('generate_pseudo_labels')} ... --overwrite`)"
+    if report is None or report.files is None:
+        return f"{told(changed)}, as a full disk leaves it: write it again, or {anew}"
+    return (
+        f"{len(changed)} of {total} pseudo-labels aren't those that {REPORT} speaks of "
+        f"({told(changed)}): {anew}; if they were changed on purpose, remove {REPORT}, "
+        "and the folder counts as made by hand"
+    )
+
+
+def _classes(dataset: Any) -> str:
+    return some_names(dataset.dataset.metainfo["classes"])
+
+
 @DATASETS.register_module()
 class PseudoLabelDataset(Dataset[dict[str, Any]]):
     """Any host dataset's images with the pseudo-labels of a folder.
@@ -174,6 +202,11 @@ class PseudoLabelDataset(Dataset[dict[str, Any]]):
     (``reduce_zero_label``) isn't applied. A pseudo-label of another size than its
     image is resized to it (nearest) before any other transform.
 
+    Of a folder with a ``report.json``, the classes must be the dataset's, in its order,
+    and the files those that were written: which of them are looked at, and why a copied
+    folder is never refused, says ``mmseg_cosda.datasets.pseudo_label_files``. A folder
+    without one, made by hand, is taken as it is, and said so in a line.
+
     Args:
         dataset: The dataset or its config.
         pseudo_label_dir: Folder of the pseudo-labels.
@@ -184,6 +217,8 @@ class PseudoLabelDataset(Dataset[dict[str, Any]]):
 
     Raises:
         FileNotFoundError: If an image has no pseudo-label.
+        UserError: If the labels were made with other classes or another order of them,
+            or files are empty, or aren't those that were written.
         ValueError: If the pipeline never loads labels, the dataset names no
             classes, or a pseudo-label has other ids (when it is loaded).
     """
@@ -233,27 +268,49 @@ class PseudoLabelDataset(Dataset[dict[str, Any]]):
 
         Raises:
             FileNotFoundError: If an image has none.
+            UserError: If those that are there aren't this dataset's, or damaged.
         """
         if self._names is not None:
             return
         self.dataset.full_init()
         names = pseudo_label_names(self.dataset)
-        present = {
-            os.path.relpath(os.path.join(folder, file), self.pseudo_label_dir)
-            for folder, _, files in os.walk(self.pseudo_label_dir)
-            for file in files
-            if file.endswith(".png")
-        }
-        missing = [name for name in names if os.path.normpath(name) not in present]
+        self._check_files(names)
+        self._names = names
+
+    def _check_files(self, names: Sequence[str]) -> None:
+        folder = self.pseudo_label_dir
+        present = stat_labels(folder)
+        normal = [os.path.normpath(name).replace(os.sep, "/") for name in names]
+        missing = [name for name in normal if name not in present]
         if missing:
             raise FileNotFoundError(
                 f"{len(missing)} of {len(names)} target images have no pseudo-label "
-                f"in {CONFIG_KEY}={self.pseudo_label_dir!r} (first: {missing[0]}). "
+                f"in {CONFIG_KEY}={folder!r} (first: {missing[0]}). "
                 f"Make them with `{command('generate_pseudo_labels')} CONFIG "
-                f"CHECKPOINT --out {self.pseudo_label_dir}`, or point "
+                f"CHECKPOINT --out {folder}`, or point "
                 "pseudo_label_dir to their folder"
             )
-        self._names = names
+        report = read_report(folder)
+        files = None if report is None else report.files
+        if report is not None:
+            other = other_classes(report.classes, self.dataset.metainfo["classes"])
+            if other is not None:
+                raise UserError(f"{CONFIG_KEY}={folder!r}: the pseudo-labels {other}")
+        changed = find_changed(folder, normal, present, files)
+        if changed:
+            raise UserError(
+                f"{CONFIG_KEY}={folder!r}: {_refused(changed, len(names), report)}"
+            )
+        unknown = [n for n in normal if files is not None and n not in files]
+        if report is None:
+            line = f"no {REPORT}: taken as labels made by hand, of {_classes(self)}"
+        elif files is None:
+            line = f"{REPORT} is of an earlier version: the files aren't compared"
+        elif unknown:
+            line = f"{len(unknown)} labels aren't in {REPORT} (first: {unknown[0]})"
+        else:
+            return
+        print_log(f"{CONFIG_KEY}={folder!r}: {line}", logger="current")
 
     def __len__(self) -> int:
         return len(self.dataset)

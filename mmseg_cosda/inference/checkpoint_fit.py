@@ -8,10 +8,13 @@ from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from mmengine.runner.base_loop import BaseLoop
 from torch import nn
 
 from mmseg_cosda.commands import command
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.inference.checkpoint_classes import require_classes
+from mmseg_cosda.models.segmentors import UDAEncoderDecoder
 from mmseg_cosda.preflight.weights import compare_weights, misfit, shapes
 
 # Modules that prediction never calls.
@@ -20,6 +23,9 @@ TRAINING_ONLY = ("alignments.", "auxiliary_head.", "data_preprocessor.", "teache
 
 class CheckpointFitHook(Hook):
     """Refuse a checkpoint of another model, which the host would load in part.
+
+    In a test of a host's segmentor its classes are compared with the data's too; ours
+    does that itself.
 
     Args:
         name: The file, for the error.
@@ -35,6 +41,12 @@ class CheckpointFitHook(Hook):
         while hasattr(model, "module"):  # a process group's or augmentation's wrapper
             model = model.module
         require_fit(model, checkpoint, self.name, self.ignore)
+        loop = getattr(runner, "_test_loop", None)
+        if isinstance(loop, BaseLoop) and not isinstance(model, UDAEncoderDecoder):
+            classes = loop.dataloader.dataset.metainfo.get("classes")
+            if classes:
+                meta = checkpoint.get("meta") or {}
+                require_classes(meta, self.name, "test_dataloader.dataset", classes)
 
 
 def require_fit(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mmseg.registry import DATASETS
 
+from mmseg_cosda.datasets.class_order import compare_classes, some_names
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.preflight.loaded_classes import classes_of
 
 
 @dataclass(frozen=True)
@@ -44,26 +47,35 @@ def class_names(
         that are missing are those of Pascal VOC.
 
     Raises:
-        UserError: If the checkpoint names another number of classes.
+        UserError: If the checkpoint names another number of classes, or the config
+            names the same in another order.
     """
     said = meta.get("dataset_meta")
     said = said if isinstance(said, Mapping) else {}
-    named = said.get("classes") or ()
+    named = classes_of(meta)
     if named and len(named) != count:
         raise UserError(
             f"checkpoint {checkpoint} names {len(named)} classes "
-            f"({_some(named)}), but the config's model has {count}: give the config "
-            "that it was trained with"
+            f"({some_names(named)}), but the config's model has {count}: give the "
+            "config that it was trained with"
         )
-    for info in [said] if named else _metainfos(cfg):
+    result = ClassNames([f"class {i}" for i in range(count)], _palette(None, count))
+    for info in _metainfos(cfg):
         classes = [str(name) for name in info.get("classes") or ()]
         if len(classes) == count:
-            return ClassNames(classes, _palette(info.get("palette"), count))
-    return ClassNames([f"class {i}" for i in range(count)], _palette(None, count))
-
-
-def _some(names: Sequence[Any]) -> str:
-    return ", ".join(map(str, names[:3])) + (", ..." if len(names) > 3 else "")
+            result = ClassNames(classes, _palette(info.get("palette"), count))
+            break
+    if not named:
+        text = f"checkpoint {checkpoint} names no classes: they are taken for"
+        print(f"{text} {some_names(result.classes)}", file=sys.stderr)
+        return result
+    difference = compare_classes(named, result.classes)
+    if difference is not None and difference.kind == "order":
+        raise UserError(
+            f"checkpoint {checkpoint} has the config's classes in another order: "
+            f"{difference.text}; give the config that it was trained with"
+        )
+    return ClassNames(list(named), _palette(said.get("palette"), count))
 
 
 def _metainfos(cfg: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

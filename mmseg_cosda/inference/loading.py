@@ -4,41 +4,49 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from mmengine.model import revert_sync_batchnorm
-from mmengine.runner import CheckpointLoader
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from mmseg_cosda.checkpoint import load_checkpoint_file
-from mmseg_cosda.errors import UserError
-from mmseg_cosda.inference.checkpoint_content import require_finite
+from mmseg_cosda.inference.checkpoint_classes import require_classes
+from mmseg_cosda.inference.checkpoint_content import read_content, require_finite
 from mmseg_cosda.inference.checkpoint_fit import TRAINING_ONLY, require_fit
 from mmseg_cosda.inference.low_memory import forget_unused_maps
 
 
-def load_model(cfg: Mapping[str, Any], checkpoint: str, device: str) -> Any:
+def load_model(
+    cfg: Mapping[str, Any],
+    checkpoint: str,
+    device: str,
+    classes: Sequence[str] = (),
+    place: str = "the dataset",
+) -> Any:
     """Build the config's segmentor with the weights of a checkpoint, in eval mode.
 
     Args:
         cfg: A whole config.
         checkpoint: File or URL of a checkpoint of the host.
         device: Such as ``"cpu"`` or ``"cuda:0"``.
+        classes: Of the data that it predicts, which the checkpoint's must be. None, the
+            default, compares nothing.
+        place: What to call these data in an error.
 
     Raises:
-        UserError: If the checkpoint can't be read, lacks weights of the model, or holds
-            NaN or infinity.
+        UserError: If the checkpoint can't be read, lacks weights of the model, holds
+            NaN or infinity, or has other classes.
     """
-    weights = read_weights(checkpoint)
+    weights, meta = _read(checkpoint)
     model = MODELS.build(prediction_config(cfg))
     require_fit(model, weights, checkpoint, TRAINING_ONLY)
     expected = model.state_dict()
     shared = {key: value for key, value in weights.items() if key in expected}
     require_finite(shared, checkpoint)
+    if classes:
+        require_classes(meta, checkpoint, place, classes)
     model.load_state_dict(shared, strict=False)
     forget_unused_maps(model)
     if torch.device(device).type == "cpu":
@@ -76,18 +84,13 @@ def read_weights(checkpoint: str) -> dict[str, Tensor]:
     Raises:
         UserError: If it can't be read.
     """
-    content: Any
-    if "://" in checkpoint:
-        content = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu")
-    elif os.path.isfile(checkpoint):
-        # Of a training checkpoint's optimizer state and queues nothing is read.
-        content = load_checkpoint_file(checkpoint, map_location="cpu", mmap=True)
-    else:
-        raise UserError(
-            f"checkpoint {checkpoint} does not exist (looked for from {os.getcwd()})"
-        )
-    weights = content.get("state_dict", content) if isinstance(content, dict) else {}
-    return {str(k).removeprefix("module."): v for k, v in weights.items()}
+    return _read(checkpoint)[0]
+
+
+def _read(checkpoint: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return weights and ``meta``; of optimizer state and queues nothing is read."""
+    content = read_content(checkpoint)
+    return content["state_dict"], content["meta"]
 
 
 def weights_digest(model: torch.nn.Module) -> str:

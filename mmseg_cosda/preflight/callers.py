@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from mmengine.model import PretrainedInit
-from mmengine.runner import Runner
+from mmengine.runner import CheckpointLoader, Runner
 from mmengine.runner.base_loop import BaseLoop
 
 
@@ -69,6 +69,25 @@ def checkpoint_name() -> str:
         if function == "load_checkpoint" and not isinstance(outer, PretrainedInit):
             return f"checkpoint {name}"
     return "the checkpoint"
+
+
+def checkpoint_content() -> Any | None:
+    """Return what a file holds that is being loaded, as the host has read it.
+
+    Returns:
+        None where no file is read.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        found = _locals(frame)
+        caller = found.get("self")
+        if isinstance(caller, PretrainedInit) and caller.prefix is not None:
+            # The host hands on a part of what it has read, without its meta.
+            return CheckpointLoader.load_checkpoint(caller.checkpoint, "cpu")
+        if frame.f_code.co_name == "load_checkpoint" and "filename" in found:
+            return found.get("checkpoint")
+        frame = frame.f_back
+    return None
 
 
 def _locals(frame: FrameType) -> Mapping[str, Any]:

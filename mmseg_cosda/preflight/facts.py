@@ -133,6 +133,19 @@ class TrainingFacts:
 
 
 @dataclass(frozen=True)
+class LoadedFacts:
+    """A checkpoint whose head a segmentor has.
+
+    Args:
+        name: What to call it.
+        classes: Class names that it says; none if it says none.
+    """
+
+    name: str
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Facts:
     """All that a preflight compares.
 
@@ -140,8 +153,10 @@ class Facts:
         data: The datasets.
         num_classes: Number of classes by the config key of the part that has one.
         training: How training goes; None in a test.
+        loaded: Whose head the model has; None of a model that begins anew.
     """
 
     data: tuple[DataFacts, ...] = ()
     num_classes: tuple[tuple[str, int], ...] = ()
     training: TrainingFacts | None = None
+    loaded: LoadedFacts | None = None

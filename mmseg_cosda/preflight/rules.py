@@ -13,6 +13,7 @@ from mmseg_cosda.preflight.facts import (
     SampleFacts,
     Size,
 )
+from mmseg_cosda.preflight.loaded_classes import compare_loaded
 
 TRAINED = ("source", "target")
 
@@ -38,6 +39,7 @@ def compare(facts: Facts, sampled: bool = True) -> list[Finding]:
     found = [
         *_class_names(facts.data),
         *_class_numbers(facts),
+        *_loaded_classes(facts),
         *_positions(facts),
         *_provenance(facts),
         *_schedules(facts),
@@ -84,6 +86,21 @@ def _class_numbers(facts: Facts) -> Iterator[Finding]:
                 f"{' classes' if named else ''}: set {key}.num_classes={expected}"
                 f"{', or give the datasets their metainfo' if named else ''}",
             )
+
+
+def _loaded_classes(facts: Facts) -> Iterator[Finding]:
+    """The checkpoint's classes against the data's, where their numbers agree."""
+    data = next((data for data in facts.data if data.classes), None)
+    if facts.loaded is None or data is None:
+        return
+    if any(number != len(data.classes) for _, number in facts.num_classes):
+        return
+    loaded, trains = facts.loaded, facts.training is not None
+    finding = compare_loaded(
+        loaded.name, loaded.classes, data.key, data.classes, trains
+    )
+    if finding is not None:
+        yield finding
 
 
 def _positions(facts: Facts) -> Iterator[Finding]:

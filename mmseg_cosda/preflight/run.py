@@ -18,6 +18,7 @@ from mmseg_cosda.preflight.networks import class_numbers
 from mmseg_cosda.preflight.rules import compare
 from mmseg_cosda.preflight.samples import data_facts, take_sample
 from mmseg_cosda.preflight.schedules import training_facts
+from mmseg_cosda.preflight.weights import loaded_facts
 from mmseg_cosda.randomness import derived_randomness
 
 LEVELS = {"warning": logging.WARNING, "info": logging.INFO}
@@ -91,18 +92,18 @@ def run_facts(loop: Any, model: Any) -> Facts:
         The facts.
     """
     runner = loop.runner
-    numbers = class_numbers(model)
+    numbers, loaded = class_numbers(model), loaded_facts(model)
     if loop is not runner._train_loop:
         role = "test" if loop is runner._test_loop else "val"
         key = f"{role}_dataloader.dataset"
         data = data_facts(key, role, loop.dataloader.dataset)
-        return Facts((data,), numbers)
+        return Facts((data,), numbers, loaded=loaded)
     parts = [*pair_facts(loop.dataloader.dataset)]
     if runner.val_loop is not None:
         dataset = runner.val_loop.dataloader.dataset
         parts.append(data_facts("val_dataloader.dataset", "val", dataset))
     parts += _test_facts(runner.cfg)
-    return Facts(tuple(parts), numbers, training_facts(runner, model))
+    return Facts(tuple(parts), numbers, training_facts(runner, model), loaded)
 
 
 def pair_facts(dataset: Any) -> Iterable[DataFacts]:

@@ -17,7 +17,9 @@ from torch import nn
 
 from mmseg_cosda.commands import command
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.preflight.callers import checkpoint_name
+from mmseg_cosda.preflight.callers import checkpoint_content, checkpoint_name
+from mmseg_cosda.preflight.facts import LoadedFacts
+from mmseg_cosda.preflight.loaded_classes import classes_of
 
 Shapes = Mapping[str, Any]
 """A tensor's shape by its key."""
@@ -28,6 +30,9 @@ LEAST_SHARE = 0.5
 MOST_OTHER_SHAPES = 0.2
 """Of a model's weights may be in the file in another shape: a head of other classes, a
 window's biases. ResNet-34 in ResNet-50 has half of the names' weights, and is none."""
+
+LOADED = "_loaded_facts"
+"""Attribute of a segmentor and its head."""
 
 PREDICTING = ("backbone.", "neck.", "decode_head.", "auxiliary_head.")
 
@@ -234,3 +239,28 @@ def _after_loading(module: nn.Module, keys: Any) -> None:
     fit = compare_weights(wanted, found, keys.missing_keys)
     if fit.unfit:
         judge(fit, checkpoint_name())
+    _remember_classes(module, fit)
+
+
+def _remember_classes(module: nn.Module, fit: WeightsFit) -> None:
+    """Keep what a file says of its classes, if a segmentor or a head takes its head."""
+    head = "decode_head." if hasattr(module, "decode_head") else ""
+    if not hasattr(module, "num_classes"):
+        return
+    module.__dict__.pop(LOADED, None)
+    content = checkpoint_content()
+    taken = fit.share(head) == 1
+    if isinstance(content, Mapping) and taken:
+        classes = classes_of(content.get("meta"))
+        module.__dict__[LOADED] = LoadedFacts(checkpoint_name(), classes)
+
+
+def loaded_facts(segmentor: Any) -> LoadedFacts | None:
+    """Return whose head a segmentor has; None of one that begins anew.
+
+    Args:
+        segmentor: The model, with what :func:`watch_loading` has seen.
+    """
+    parts = (segmentor, getattr(segmentor, "decode_head", None))
+    found = (getattr(part, "__dict__", {}).get(LOADED) for part in parts)
+    return next((facts for facts in found if facts is not None), None)

@@ -23,6 +23,11 @@ from torch import Tensor
 
 from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
 from mmseg_cosda.datasets.pseudo_label import pseudo_label_names
+from mmseg_cosda.datasets.pseudo_label_files import (
+    REPORT,
+    FileRecord,
+    report_text,
+)
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.inference.confidence import predict_confidence
 from mmseg_cosda.inference.images import TargetImages, load_batches
@@ -34,7 +39,7 @@ from mmseg_cosda.pseudo_labels.histogram import (
     to_bins,
 )
 from mmseg_cosda.pseudo_labels.options import GenerationOptions
-from mmseg_cosda.pseudo_labels.spool import REPORT, Prediction, Spool, clip_bins
+from mmseg_cosda.pseudo_labels.spool import Prediction, Spool, clip_bins
 from mmseg_cosda.pseudo_labels.statistics import PseudoLabelStatistics, kept_from
 
 _IN_FLIGHT = 8  # images between inference and disk: bounds the memory
@@ -97,12 +102,11 @@ class PseudoLabelGenerator:
         """Run inference on what the spool lacks; complete the histogram."""
         pending = []
         for batch in self.batches():
-            if all(index in self.spool for index in batch):
-                for index in batch:
-                    stored = self.spool.read(index)
-                    self.histogram.update_bins(stored.bins, stored.label)
-            else:
+            found = self.spool.read_whole(batch)
+            if found is None:
                 pending.append(batch)
+            for stored in found or ():
+                self.histogram.update_bins(stored.bins, stored.label)
         if pending:
             self._infer(pending)
         _sum_over_processes([self.histogram.counts])
@@ -161,31 +165,38 @@ class PseudoLabelGenerator:
         with self._lock:
             self.histogram.update_bins(bins, label)
 
-    def write(self) -> dict[str, Any]:
-        """Write the pseudo-labels of this process's images; return the figures."""
+    def write(self) -> tuple[dict[str, Any], dict[str, FileRecord]]:
+        """Write the pseudo-labels of this process's images.
+
+        Returns:
+            The figures, and the record of each file that this process has written.
+        """
         options = self.options
         thresholds = self.histogram.thresholds(options.quantile, options.cap)
         centers = bin_centers(np.arange(NUM_BINS))
         lowest = kept_from(thresholds, centers, options.comparison)
         statistics = PseudoLabelStatistics(len(self.classes))
+        files: dict[str, FileRecord] = {}
 
         def finish(index: int) -> None:
             stored = self.spool.read(index)
             keep = stored.bins >= lowest[stored.label]
             label = np.where(keep, stored.label, np.uint8(IGNORE_INDEX))
-            self.spool.publish(self.names[index], _png(label))
+            record = self.spool.publish(self.names[index], _png(label))
             with self._lock:
+                files[self.names[index]] = record
                 statistics.add(label, stored.label, stored.truth)
 
         with ThreadPoolExecutor(max_workers=_WRITERS) as pool:
             for _ in pool.map(finish, [i for batch in self.batches() for i in batch]):
                 pass
         _sum_over_processes(statistics.arrays())
-        return {
+        figures = {
             "images": len(self.images),
             **asdict(options),
             **statistics.summary(self.classes, thresholds, self.histogram.pixels()),
         }
+        return figures, files
 
 
 def generate(
@@ -222,10 +233,15 @@ def generate(
     try:
         if outcome[0]:
             generator.predict()
-            report = {**generator.write(), "made_by": manifest}
-            dist.barrier()  # all files are there before the report says so
+            figures, written = generator.write()
+            # All files are there before the report says so.
+            parts = dist.all_gather_object(written)
             if generator.rank == 0:
-                spool.publish(REPORT, json.dumps(report, indent=2).encode())
+                files = {
+                    name: record for part in parts for name, record in part.items()
+                }
+                text = report_text({**figures, "made_by": manifest}, files)
+                spool.publish(REPORT, text.encode())
                 spool.close()
             dist.barrier()
     finally:

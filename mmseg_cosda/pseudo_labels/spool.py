@@ -6,21 +6,31 @@ import gzip
 import json
 import os
 import shutil
+import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmseg_cosda.datasets.pseudo_label_files import (
+    REPORT,
+    FileRecord,
+    find_changed,
+    read_json,
+    read_report,
+    stat_labels,
+    told,
+)
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.files import atomic_write, inside
 from mmseg_cosda.pseudo_labels.histogram import NUM_BINS
 
-REPORT = "report.json"
 SPOOL = ".unfinished"
 
 INFORMATION = ("config", "checkpoint")
 """Entries of a manifest that name what others identify by their content."""
+CLASSES = "classes"
 
 
 class Prediction(NamedTuple):
@@ -82,20 +92,38 @@ class Spool:
         """Return the prediction of the image ``index``."""
         with gzip.open(self._file(index)) as packed:
             arrays = [np.load(packed, allow_pickle=False) for _ in Prediction._fields]
+            packed.read()  # to its end, where the checksum is
         stored = Prediction(*arrays)
         return stored._replace(bins=stored.bins.cumsum(axis=1, dtype=np.uint16))
 
-    def publish(self, name: str, content: bytes) -> None:
+    def read_whole(self, indices: list[int]) -> list[Prediction] | None:
+        """Return the predictions of a batch; None if one lacks or is damaged.
+
+        Args:
+            indices: Of the images.
+        """
+        if not all(index in self for index in indices):
+            return None
+        try:
+            return [self.read(index) for index in indices]
+        except (OSError, EOFError, ValueError, zlib.error):  # a full disk, a power cut
+            return None
+
+    def publish(self, name: str, content: bytes) -> FileRecord:
         """Put a file into the folder of the pseudo-labels, whole or not at all.
 
         It is written inside the spool first, so that what a kill leaves behind
         goes when the spool goes.
+
+        Returns:
+            The file's record for the report.
         """
         part = self.folder / (name.replace("/", "%") + ".part")
         final = inside(self.out, name)
         part.write_bytes(content)
         final.parent.mkdir(parents=True, exist_ok=True)
         os.replace(part, final)
+        return FileRecord.of(final, content)
 
     def open(self, manifest: dict[str, Any], names: list[str], overwrite: bool) -> bool:
         """Begin, or go on where a run with the same manifest was interrupted.
@@ -110,7 +138,7 @@ class Spool:
 
         Raises:
             UserError: If the folder holds something else, or can't be written, or a
-                name leads out of it.
+                name leads out of it, or finished labels aren't what was written.
         """
         for name in (SPOOL, REPORT, *names):
             inside(self.out, name)
@@ -119,8 +147,7 @@ class Spool:
             if overwrite and (complete or not self._agrees(manifest)):
                 self._clear(names)
             self._refuse_others(manifest, names)
-            found = (self.out / name for name in names)
-            if (self.out / REPORT).exists() and all(map(Path.exists, found)):
+            if (self.out / REPORT).exists() and self._is_whole(names):
                 self.close()
                 return False
             with atomic_write(self.folder / "manifest.json") as file:
@@ -136,16 +163,37 @@ class Spool:
         """Remove the spool."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _is_whole(self, names: list[str]) -> bool:
+        """Return whether all labels are there; read them, so that each is right."""
+        present = stat_labels(self.out)
+        if not all(name in present for name in names):
+            return False
+        report = read_report(self.out)
+        files = None if report is None else report.files
+        changed = find_changed(self.out, names, present, files, read_all=True)
+        if changed:
+            raise UserError(
+                f"--out {self.out}: {len(changed)} of {len(names)} pseudo-labels "
+                f"aren't what was written ({told(changed)}); generate all anew with "
+                "--overwrite, or choose another --out"
+            )
+        return True
+
     def _stored(self) -> dict[str, Any] | None:
         """Return the manifest of the run that wrote here, if there was one."""
-        if (self.folder / "manifest.json").exists():
-            return dict(json.loads((self.folder / "manifest.json").read_text()))
-        if (self.out / REPORT).exists():
-            return json.loads((self.out / REPORT).read_text()).get("made_by")
+        manifest, report = self.folder / "manifest.json", self.out / REPORT
+        if manifest.exists():
+            return read_json(manifest, f"remove {self.folder}, or take --overwrite")
+        if report.exists():
+            made_by = read_json(report, "remove it, or take --overwrite").get("made_by")
+            return made_by if isinstance(made_by, dict) else None
         return None
 
     def _agrees(self, manifest: dict[str, Any]) -> bool:
-        stored = self._stored()
+        try:
+            stored = self._stored()
+        except UserError:  # damaged
+            return False
         return stored is not None and not _differences(stored, manifest)
 
     def _refuse_others(self, manifest: dict[str, Any], names: list[str]) -> None:
@@ -173,6 +221,8 @@ class Spool:
 
 def _differences(stored: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
     keys = sorted((stored.keys() | manifest.keys()) - set(INFORMATION))
+    if CLASSES not in stored:  # of an earlier version
+        keys = [key for key in keys if key != CLASSES]
     result = []
     for key in keys:
         then, now = stored.get(key), manifest.get(key)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from helpers import folders
 from mmengine.config import Config
 from mmseg.datasets.transforms import LoadAnnotations
-from mmseg.registry import TRANSFORMS
+from mmseg.registry import DATASETS, TRANSFORMS
 
 from mmseg_cosda.datasets.check import DatasetCheck, check_dataset, datasets_of
 from mmseg_cosda.datasets.check_report import (
@@ -23,6 +25,7 @@ from mmseg_cosda.datasets.check_report import (
     write_json,
 )
 from mmseg_cosda.datasets.gta5 import GTA5Dataset
+from mmseg_cosda.datasets.pseudo_label_files import FileRecord, report_text
 
 IDS = np.array([[7, 7, 7, 7], [7, 7, 11, 0]])  # road 6, building 1, void 1
 
@@ -194,6 +197,42 @@ def test_pseudo_labels(tmp_path: Path) -> None:
     assert report.pixels[15] == 2
     folders.save_ids(second, np.full((2, 4), 16))
     assert list(kinds(check(config)).values()) == ["mis-labelled"]
+
+
+def test_pseudo_labels_that_are_not_what_was_written(tmp_path: Path) -> None:
+    root = folders.make_cityscapes(tmp_path / "city", IDS)
+    inner = dict(
+        type="CheckedCityscapesDataset",
+        data_root=str(root),
+        data_prefix=dict(img_path="leftImg8bit/train"),
+        pipeline=[dict(type="LoadImageFromFile"), dict(type="LoadAnnotations")],
+    )
+    folder = tmp_path / "pl"
+    config = dict(type="PseudoLabelDataset", dataset=inner, pseudo_label_dir=folder)
+    names = [f"{stem}_leftImg8bit.png" for stem in folders.CITYSCAPES_STEMS["train"]]
+    for i, name in enumerate(names):
+        folders.save_ids(folder / name, np.full((2, 4), i + 1))
+    classes = DATASETS.build(inner).metainfo["classes"]
+    write_report(folder, names, classes)
+    assert kinds(check(config)) == {}
+    times = [(folder / name).stat() for name in names]
+    whole = [(folder / name).read_bytes() for name in names]
+    assert len(whole[0]) == len(whole[1])
+    for name, content, time in zip(names, whole[::-1], times, strict=True):
+        (folder / name).write_bytes(content)
+        os.utime(folder / name, ns=(time.st_atime_ns, time.st_mtime_ns))
+    report = check(config)
+    assert [*kinds(report).values()] == ["corrupt"] * 2
+    assert "another content of the same size" in as_text(report)
+    write_report(folder, names, [*classes[1:], classes[0]])
+    assert kinds(check(config)) == {None: "disagreeing"}
+    assert "in another order: id 0 is" in check(config).problems[0].detail
+
+
+def write_report(folder: Path, names: list[str], classes: Sequence[str]) -> None:
+    files = {n: FileRecord.of(folder / n, (folder / n).read_bytes()) for n in names}
+    report = {"classes": [{"name": name} for name in classes]}
+    (folder / "report.json").write_text(report_text(report, files))
 
 
 def test_several_processes_find_the_same(root: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,10 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 import mmseg_cosda.datasets  # noqa: F401  (registers)
+from mmseg_cosda.datasets import pseudo_label, pseudo_label_files
 from mmseg_cosda.datasets.pseudo_label import pseudo_label_names
+from mmseg_cosda.datasets.pseudo_label_files import FileRecord, report_text
+from mmseg_cosda.errors import UserError
 
 LOAD_IMAGE = dict(type="LoadImageFromFile")
 LOAD_LABEL = dict(type="LoadAnnotations")
@@ -206,3 +212,154 @@ def test_what_the_pipeline_says_of_ground_truth_is_not_applied(root: Path) -> No
     load = dict(LOAD_LABEL, id_map={10: 0})
     with pytest.raises(ValueError, match=r"id_map=\{10: 0\} of LoadAnnotations"):
         build(root, images_config(root, [LOAD_IMAGE, load, PACK]))
+
+
+CLASS_NAMES = list(METAINFO["classes"])
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    found: list[str] = []
+    monkeypatch.setattr(
+        pseudo_label, "print_log", lambda text, **options: found.append(text)
+    )
+    return found
+
+
+def write_report(root: Path, classes: list[str] | None = None) -> None:
+    """Say of the labels what their generation says."""
+    paths = {f"{name}_img.png": root / "pl" / f"{name}_img.png" for name in NAMES}
+    files = {k: FileRecord.of(path, path.read_bytes()) for k, path in paths.items()}
+    report = {"classes": [{"name": name} for name in classes or CLASS_NAMES]}
+    (root / "pl" / "report.json").write_text(report_text(report, files))
+
+
+def swap(root: Path) -> None:
+    """Two labels of a size change their places and keep their times."""
+    one, other = (root / f"pl/ulm/ulm_{i}_img.png" for i in (0, 1))
+    for path in (one, other):
+        path.write_bytes(path.name.encode())
+    os.utime(one, ns=(1, 10**18))
+    write_report(root)
+    one.rename(root / "between")
+    other.rename(one)
+    (root / "between").rename(other)
+
+
+def empty(root: Path) -> None:
+    (root / "pl/ulm/ulm_1_img.png").write_bytes(b"")
+
+
+def replace(root: Path) -> None:
+    label = np.random.default_rng(0).integers(0, 4, (24, 40), np.uint8)
+    cv2.imwrite(str(root / "pl/ulm/ulm_1_img.png"), label)
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (
+            swap,
+            r"2 of 7 pseudo-labels aren't .*ulm_0_img\.png has another content of the",
+        ),
+        (empty, r"1 of 7 pseudo-labels aren't .*ulm_1_img\.png is empty \(0 bytes\)"),
+        (
+            replace,
+            r"1 of 7 .*ulm_1_img\.png has \d+ bytes, not \d+.*remove report\.json",
+        ),
+    ],
+)
+def test_files_that_changed_are_refused(
+    root: Path, damage: Callable[[Path], None], told: str
+) -> None:
+    write_report(root)
+    build(root)
+    damage(root)
+    with pytest.raises(UserError, match=f"pseudo_label_dir=.*/pl': {told}"):
+        build(root)
+
+
+def test_copies_are_never_refused(
+    root: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_report(root)
+    for most in (0, 100):  # many files and few
+        monkeypatch.setattr(pseudo_label_files, "MOST_READ", most)
+        for copy in (shutil.copyfile, shutil.copy2):
+            shutil.copytree(
+                root / "pl", root / "copy", copy_function=copy, dirs_exist_ok=True
+            )
+            dataset = build(root, lazy_init=True)
+            dataset.pseudo_label_dir = str(root / "copy")
+            dataset.full_init()
+            (root / "copy" / "top.v1_img.png").write_bytes(b"other")
+            dataset._names = None
+            with pytest.raises(UserError, match=r"top\.v1_img\.png has 5 bytes"):
+                dataset.full_init()
+    assert lines == []
+
+
+def test_only_files_of_another_time_are_read(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(
+        pseudo_label_files, "changed_content", lambda path, _: read.append(path.name)
+    )
+    write_report(root)
+    build(root)
+    assert read == []
+    os.utime(root / "pl/ulm/ulm_1_img.png")
+    build(root)
+    assert read == ["ulm_1_img.png"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "told"),
+    [
+        ([1, 0, 2, 3], "these classes in another order: id 0 is 'class1' there, 'cl"),
+        ([0, 1, 2], "other classes: 3 classes there, 4 here"),
+        ([0, 1, 2, 7], r"other classes: id 3 is 'class7' there, .*rename them in repo"),
+    ],
+)
+def test_labels_of_other_classes_are_refused(
+    root: Path, classes: list[int], told: str
+) -> None:
+    write_report(root, [f"class{i}" for i in classes])
+    with pytest.raises(UserError, match=f"were made with {told}") as caught:
+        build(root)
+    for part in (f"there ['class{classes[0]}'", "here ['class0', 'class1'", "metainfo"):
+        assert part in str(caught.value)
+
+
+def test_a_spelling_is_no_other_class(root: Path, lines: list[str]) -> None:
+    write_report(root, ["Class0", "class 1", "class_2", "class-3"])
+    build(root)
+    assert lines == []
+
+
+def test_labels_without_a_report_are_said_in_a_line(
+    root: Path, lines: list[str]
+) -> None:
+    build(root)
+    ((line),) = lines
+    assert line.endswith("labels made by hand, of class0, class1, class2, ...")
+    empty(root)
+    with pytest.raises(UserError, match=r"ulm_1_img\.png is empty \(0 bytes\), as a"):
+        build(root)
+
+
+def test_reports_of_other_versions(root: Path, lines: list[str]) -> None:
+    report = root / "pl" / "report.json"
+    report.write_text("{}")
+    build(root)
+    assert "earlier version" in lines.pop()
+    for damaged in ("", "[]", '{"classes": 3}', '{"files": {"a.png": [1]}}'):
+        report.write_text(damaged)
+        with pytest.raises(UserError, match=r"report\.json .*made by hand"):
+            build(root)
+    write_report(root)
+    shutil.copy(root / "pl/top.v1_img.png", root / "pl/new_img.png")
+    shutil.copy(root / "images/top.v1_img.png", root / "images/new_img.png")
+    build(root)
+    assert "1 labels aren't in report.json (first: new_img.png)" in lines.pop()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from mmengine.runner import TestLoop
 from torch import nn
 
 from mmseg_cosda.errors import UserError
@@ -48,3 +49,17 @@ class TestFit:
         hook.after_load_checkpoint(runner, dict(self.net.state_dict()))
         with pytest.raises(UserError, match=r"a\.pth"):
             hook.after_load_checkpoint(runner, {})
+
+    def test_the_hook_compares_classes_in_a_test_of_a_hosts_model(self) -> None:
+        loop = object.__new__(TestLoop)
+        dataset = argparse.Namespace(metainfo={"classes": ("road", "sky")})
+        loop.dataloader = argparse.Namespace(dataset=dataset)
+        runner: Any = argparse.Namespace(model=self.net, _test_loop=loop)
+        hook = CheckpointFitHook("a.pth")
+        content: dict[str, Any] = {"state_dict": self.net.state_dict()}
+        hook.after_load_checkpoint(runner, content)
+        content["meta"] = {"dataset_meta": {"classes": ("sky", "road")}}
+        with pytest.raises(UserError, match=r"a\.pth has the classes of test_datalo"):
+            hook.after_load_checkpoint(runner, content)
+        runner._test_loop = {}  # of a training, not built
+        hook.after_load_checkpoint(runner, content)

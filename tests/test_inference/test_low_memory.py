@@ -24,7 +24,7 @@ from mmseg.registry import MODELS
 
 from benchmarks.speed.live_memory import LiveMemory
 from mmseg_cosda.checkpoint import load_checkpoint_file
-from mmseg_cosda.inference import loading
+from mmseg_cosda.inference import checkpoint_content
 from mmseg_cosda.inference.loading import load_model, weights_digest
 from mmseg_cosda.inference.low_memory import forget_unused_maps, return_freed_memory
 
@@ -125,7 +125,7 @@ def test_nothing_of_the_checkpoint_stays(
         seen.extend(weakref.ref(v) for v in content["optimizer"]["state"].values())
         return content
 
-    monkeypatch.setattr(loading, "load_checkpoint_file", load)
+    monkeypatch.setattr(checkpoint_content, "load_checkpoint_file", load)
     model = load_model(CONFIG, str(path), "cpu")
     assert len(seen) == len(weights) + 1 + 16
     assert all(ref() is None for ref in seen)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from mmseg_cosda.datasets.pseudo_label_files import report_text
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.pseudo_labels.spool import Prediction, Spool
 
@@ -81,7 +83,109 @@ def test_an_unwritable_folder_is_told(tmp_path: Path) -> None:
 
 def test_a_finished_folder_has_nothing_to_do(tmp_path: Path) -> None:
     manifest = {"weights": "a"}
-    (tmp_path / "x.png").write_bytes(b"")
+    (tmp_path / "x.png").write_bytes(b"label")
     (tmp_path / "report.json").write_text(json.dumps({"made_by": manifest}))
     assert not Spool(tmp_path).open(manifest, ["x.png"], False)
     assert Spool(tmp_path).open(manifest, ["x.png", "lost.png"], False)
+
+
+MANIFEST = {"weights": "a", "classes": ["road", "sky"]}
+NAMES = ["a/x.png", "y.png", "z.png"]
+
+
+def finished(out: Path) -> Spool:
+    """A folder as a run leaves it."""
+    spool = Spool(out)
+    assert spool.open(MANIFEST, NAMES, False)
+    files = {name: spool.publish(name, f"{name:>9}".encode()) for name in NAMES}
+    spool.publish("report.json", report_text({"made_by": MANIFEST}, files).encode())
+    spool.close()
+    assert not spool.open(MANIFEST, NAMES, False)
+    return spool
+
+
+def swap(one: Path, other: Path) -> None:
+    between = one.with_name("between")
+    one.rename(between)
+    other.rename(one)
+    between.rename(other)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:4])
+
+
+def touch_up(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[::-1])
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (empty, r"y\.png is empty \(0 bytes\)"),
+        (cut, r"y\.png has 4 bytes, not 9"),
+        (touch_up, r"y\.png has another content of the same size"),
+        (
+            lambda path: swap(path, path.with_name("z.png")),
+            "2 of 3 pseudo-labels .*, and 1",
+        ),
+    ],
+)
+def test_finished_labels_that_changed_are_told(
+    tmp_path: Path, damage: Any, told: str
+) -> None:
+    spool = finished(tmp_path)
+    damage(tmp_path / "y.png")
+    with pytest.raises(UserError, match=f"{told}.*anew with --overwrite"):
+        spool.open(MANIFEST, NAMES, False)
+    assert spool.open(MANIFEST, NAMES, True)
+    assert not (tmp_path / "y.png").exists()
+
+
+def test_a_copy_is_finished_too(tmp_path: Path) -> None:
+    finished(tmp_path / "here")
+    for copy in (shutil.copyfile, shutil.copy2):
+        out = tmp_path / copy.__name__
+        shutil.copytree(tmp_path / "here", out, copy_function=copy)
+        assert not Spool(out).open(MANIFEST, NAMES, False)
+
+
+def test_another_order_of_classes_is_another_run(tmp_path: Path) -> None:
+    spool = finished(tmp_path)
+    other = {**MANIFEST, "classes": ["sky", "road"]}
+    with pytest.raises(UserError, match=r"classes \['road', 'sky'\] there, \['sky'"):
+        spool.open(other, NAMES, False)
+    # An earlier version didn't say.
+    (tmp_path / "report.json").write_text('{"made_by": {"weights": "a"}}')
+    assert not spool.open(other, NAMES, False)
+
+
+@pytest.mark.parametrize("content", [b"", b"no gzip", None])
+def test_damaged_predictions_are_made_again(tmp_path: Path, content: Any) -> None:
+    spool = spooled(tmp_path)
+    rng = np.random.default_rng(0)
+    for index in (0, 1):
+        bins = rng.integers(0, 65536, (5, 7), dtype=np.uint16)
+        label = rng.integers(0, 9, (5, 7), dtype=np.uint8)
+        spool.write(index, Prediction(label, bins, np.empty(0, np.uint8)))
+    assert len(spool.read_whole([0, 1]) or ()) == 2
+    assert spool.read_whole([0, 2]) is None
+    (path,) = spool.folder.glob("*1.npy.gz")
+    if content is None:
+        content = bytearray(path.read_bytes())
+        content[-6] ^= 1  # of the checksum
+    path.write_bytes(content)
+    assert spool.read_whole([0, 1]) is None
+
+
+@pytest.mark.parametrize("name", ["report.json", ".unfinished/manifest.json"])
+def test_what_says_whose_folder_it_is_can_be_damaged(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("")
+    with pytest.raises(UserError, match=f"{name} is damaged .*--overwrite"):
+        Spool(tmp_path).open(MANIFEST, NAMES, False)
+    assert Spool(tmp_path).open(MANIFEST, NAMES, True)

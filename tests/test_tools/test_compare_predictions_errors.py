@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.comparison_project import compare, make_comparison, tool
-from helpers.pseudo_label_project import write_config
+from helpers.pseudo_label_project import METAINFO, write_config
 from helpers.toys import CLASSES, build, head_config
 from mmengine.config import Config
 
@@ -27,10 +27,17 @@ def other_net(path: Path) -> None:
     torch.save({"state_dict": model.state_dict()}, path)
 
 
+def other_order(path: Path) -> None:
+    content = torch.load("a.pth")
+    classes = METAINFO["classes"][::-1]
+    torch.save({**content, "meta": {"dataset_meta": {"classes": classes}}}, path)
+
+
 @pytest.mark.parametrize(
     ("names", "args", "message"),
     [
         ("ax", [], "checkpoint x.pth is of another model than the config"),
+        ("ap", [], "p.pth has the classes of val_dataloader.dataset in another order"),
         ("ay", [], "checkpoint y.pth does not exist"),
         ("az", [], "checkpoint z.pth"),
         ("aa", [], "--checkpoints: a is there twice"),
@@ -72,6 +79,7 @@ def test_a_mistake_is_one_line(
     message: str,
 ) -> None:
     other_net(project / "x.pth")
+    other_order(project / "p.pth")
     (project / "z.pth").write_bytes(b"no weights")
 
     def never(*_: Any) -> None:

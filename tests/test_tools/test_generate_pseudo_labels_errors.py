@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import zlib
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from helpers.pseudo_label_project import Project
 from helpers.pseudo_label_tool import change, generate, tool
 from mmengine import Config
+from mmseg.registry import DATASETS
 
 from mmseg_cosda.errors import UserError, run_tool
 
@@ -103,3 +105,45 @@ def test_evaluate_needs_labels(project: Project) -> None:
     with pytest.raises(UserError, match=r"no ground truth; add .*seg_map_path"):
         generate(project, "--evaluate")
     generate(project, "--overwrite")
+
+
+def test_a_checkpoint_of_another_order_of_classes(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = torch.load(project.checkpoint)
+    classes = ["class1", "class0", "class2", "class3"]
+    content["meta"] = {"dataset_meta": {"classes": classes}}
+    torch.save(content, project.checkpoint)
+    with pytest.raises(UserError, match=r"model\.pth has the classes of the target da"):
+        generate(project)
+    assert not project.out.exists()
+    content["meta"] = {"dataset_meta": {"classes": sorted(classes)}}
+    torch.save(content, project.checkpoint)
+    generate(project)
+    assert "class" not in capsys.readouterr().err
+    content["meta"] = {}  # the same weights: nothing is left to do
+    torch.save(content, project.checkpoint)
+    generate(project)
+    assert "model.pth names no classes: its outputs are" in capsys.readouterr().err
+
+
+def test_a_finished_label_that_changed(project: Project) -> None:
+    generate(project)
+    label = project.out / "ulm" / "ulm_1_img.png"
+    whole = label.read_bytes()
+    label.write_bytes(b"")
+    with pytest.raises(UserError, match=r"1 of 7 .*ulm_1_img\.png is empty .0 bytes"):
+        generate(project)
+    report = generate(project, "--overwrite")
+    assert label.read_bytes() == whole
+    stat = label.stat()
+    size, time, crc = report["files"]["ulm/ulm_1_img.png"]
+    assert (size, time) == (stat.st_size, stat.st_mtime_ns)
+    assert int(crc, 16) == zlib.crc32(whole)
+    assert report["made_by"]["classes"] == [c["name"] for c in report["classes"]]
+    # The training's dataset reads the same report.
+    target = Config.fromfile(project.config).train_dataloader.dataset.target
+    DATASETS.build(target)
+    label.write_bytes(whole[:-1])
+    with pytest.raises(UserError, match=r"1 of 7 .*ulm_1_img\.png has \d+ bytes"):
+        DATASETS.build(target)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
+from argparse import Namespace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +25,7 @@ from torch.nn import functional as F
 
 import mmseg_cosda.matches.source as source
 from mmseg_cosda.config import read_config
+from mmseg_cosda.datasets import DemoStreetsDataset
 from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.inference.loading import load_model
 from mmseg_cosda.models.taps import record_taps
@@ -253,6 +256,20 @@ def test_a_mistake_is_one_line(
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert line.startswith("error: ")
     assert re.search(match, line)
+
+
+def test_another_order_of_classes(tool: ModuleType, demo: Path, tmp_path: Path) -> None:
+    shutil.copy(demo / "demo.py", tmp_path)
+    classes = DemoStreetsDataset.METAINFO["classes"][::-1]
+    content = torch.load(demo / "demo.pth")
+    content["meta"] = {"dataset_meta": {"classes": classes}}
+    torch.save(content, tmp_path / "demo.pth")
+    with pytest.raises(UserError, match=r"demo\.pth has the classes of the target da"):
+        run(tool, tmp_path)
+    model = Namespace(out_channels=2)
+    domains = {"source": ["road", "sky"], "target": ["sky", "road"]}
+    with pytest.raises(UserError, match=r"source .there. .*: id 0 is 'road' there"):
+        tool.check_classes(model, Namespace(num_classes=2), domains)
 
 
 def test_a_config_without_a_cosine_loss_says_which_have_one(
