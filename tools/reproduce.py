@@ -31,6 +31,7 @@ from mmseg_cosda.reproduce.plan import (
     teacher_name,
     with_teachers,
 )
+from mmseg_cosda.reproduce.protocol import protocol_line
 from mmseg_cosda.reproduce.results import read_result
 from mmseg_cosda.reproduce.rows import NET_TASKS, NETS, ROWS, TASKS, Setting, TableRow
 from mmseg_cosda.reproduce.table import settings_table, write_table
@@ -191,6 +192,9 @@ def write_tables(
             text = write_evidence(plan.setting, rows, results)
         else:
             text = write_table(table, plan.setting, rows, results, base)
+        line = protocol_line(results)
+        if line:
+            text = f"{text}\n{line}\n"
         path = plan.result_root / plan.setting.name / f"table_{table}.md"
         with atomic_write(path) as file:
             file.write(text.encode())

@@ -236,10 +236,10 @@ def changed_values(text: Any, cfg: Any) -> Iterator[str]:
     if not isinstance(text, str):
         return
     try:
-        then = dict(_leaves(parse_config_literals(text)))
+        then = dict(leaves(parse_config_literals(text)))
     except UserError:
         return
-    now = dict(_leaves(cfg.to_dict() if hasattr(cfg, "to_dict") else dict(cfg)))
+    now = dict(leaves(cfg.to_dict() if hasattr(cfg, "to_dict") else dict(cfg)))
     for key in sorted(then.keys() | now.keys()):
         parts = key.split(".")
         if parts[0] not in NAMED or parts[-1] in UNNAMED:
@@ -249,7 +249,8 @@ def changed_values(text: Any, cfg: Any) -> Iterator[str]:
             yield f"{key} {old} -> {new}"
 
 
-def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of a nested config by dotted key; positions count in lists."""
     if isinstance(value, Mapping) and value:
         parts: Any = value.items()
     elif isinstance(value, (list, tuple)) and any(
@@ -260,7 +261,7 @@ def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
         yield key, _plain(value)
         return
     for name, part in parts:
-        yield from _leaves(part, f"{key}.{name}" if key else str(name))
+        yield from leaves(part, f"{key}.{name}" if key else str(name))
 
 
 def _plain(value: Any) -> Any:

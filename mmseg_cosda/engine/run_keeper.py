@@ -22,6 +22,7 @@ from mmseg_cosda.engine.run_changes import (
     reconcile,
     training_state,
 )
+from mmseg_cosda.engine.run_record import new_start, read_record, record_start
 from mmseg_cosda.engine.run_start import (
     HOST_NAMES,
     checkpoint_folder,
@@ -30,6 +31,7 @@ from mmseg_cosda.engine.run_start import (
     remove_leftovers,
     reseed,
 )
+from mmseg_cosda.errors import UserError
 from mmseg_cosda.locks import TRAINING as LOCK
 from mmseg_cosda.locks import FolderLock
 from mmseg_cosda.work_dir import was_evaluated, write_last_evaluation
@@ -47,6 +49,7 @@ class RunKeeper(Hook):
 
     - holds the work folder against a second training (rank 0 alone);
     - finds the checkpoint to go on from, and says what has changed since;
+    - writes down what is trained, with what and on which data (``training.json``);
     - makes up an evaluation that was due and that a kill took;
     - lets the ``CheckpointHook`` remove a file only when what replaces it is written,
       and none of another folder.
@@ -94,6 +97,8 @@ class RunKeeper(Hook):
         if start.seed is not None:
             reseed(runner, start.seed)
         self._resumed = start.resume
+        if start.resume is None:
+            on_main(lambda: record_start(Path(runner.work_dir), new_start(runner, 0)))
         runner._resume = start.resume is not None
         runner._load_from = start.resume or start.weights
         runner.register_hook(self)
@@ -107,6 +112,20 @@ class RunKeeper(Hook):
         if self._folder is not None:
             info = checkpoint["message_hub"]["runtime_info"]
             reroot(info, self._folder.absolute())
+        iteration = int(checkpoint["meta"]["iter"])
+        on_main(lambda: self._record(runner, iteration))
+
+    def _record(self, runner: Any, iteration: int) -> None:
+        """Add what a training goes on with to the record of what it went with."""
+        own, folder = Path(runner.work_dir), Path(str(self._resumed)).parent
+        if self._folder is not None and folder.resolve() == self._folder.resolve():
+            folder = own
+        try:
+            former = read_record(folder)
+        except UserError as error:
+            print_log(f"{error}. A new one is begun", logger="current")
+            former = []
+        record_start(own, new_start(runner, iteration), former)
 
     def before_train(self, runner: Any) -> None:
         """Stand between the host's hook and the files; say if nothing is left."""

@@ -13,6 +13,13 @@ from typing import Any
 
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.locks import PSEUDO_LABELS, REPRODUCE, TRAINING, FolderLock
+from mmseg_cosda.reproduce.belonging import (
+    check_labels,
+    check_result,
+    check_work_dir,
+    label_state,
+    note_teacher,
+)
 from mmseg_cosda.reproduce.plan import Plan, Run, read_options
 from mmseg_cosda.reproduce.results import read_result, write_result
 from mmseg_cosda.work_dir import last_checkpoint, missing_evaluation, read_curve
@@ -126,26 +133,53 @@ def make_labels(plan: Plan, run: Run) -> bool:
 
     Raises:
         CommandError: If the generation fails.
+        UserError: If the teacher in its work folder is another training.
     """
     teacher, folder = plan.teacher_of(run), plan.label_dir(run)
     if teacher is None or folder is None or (folder / "report.json").is_file():
         return True
-    state = folder.parent / f".{folder.name}.state"
-    with locked(state, FolderLock(folder, PSEUDO_LABELS)) as free:
+    with locked(label_state(folder), FolderLock(folder, PSEUDO_LABELS)) as free:
         if not free:
             return False
         if not (folder / "report.json").is_file():
+            check_work_dir(plan, teacher)
             cfg = read_options(plan.config(teacher), plan.own_options(teacher))
             command = plan.label_command(teacher, folder, int(cfg.train_cfg.max_iters))
             call(command, folder.parent / f"{folder.name}.log")
+            note_teacher(plan, teacher, folder)
     return True
+
+
+def check(plan: Plan, run: Run) -> str:
+    """Compare what a run would take up of earlier ones with the run.
+
+    Args:
+        plan: Where everything is.
+        run: Any run.
+
+    Returns:
+        What there is to say, "" for nothing.
+
+    Raises:
+        UserError: If its result, or without one its half training or the pseudo-labels
+            that it needs, were made with something else.
+    """
+    result = read_result(plan, run)
+    if result is not None:
+        return check_result(plan, run, result)
+    notes = [check_work_dir(plan, run)]
+    teacher, folder = plan.teacher_of(run), plan.label_dir(run)
+    if teacher and folder and (folder / "report.json").is_file():
+        notes.append(check_labels(plan, teacher, folder))
+    return "; ".join(note for note in notes if note)
 
 
 def execute(plan: Plan, runs: Sequence[Run], say: Say) -> dict[Run, str]:
     """Carry out all runs that have no result yet.
 
     Several processes may do so side by side: each takes the runs that no other
-    holds. A run that fails doesn't stop the others.
+    holds. A run that fails doesn't stop the others. What there is of all runs is
+    compared with them before anything is run.
 
     Args:
         plan: Where everything is.
@@ -154,7 +188,12 @@ def execute(plan: Plan, runs: Sequence[Run], say: Say) -> dict[Run, str]:
 
     Returns:
         What went wrong, by run.
+
+    Raises:
+        UserError: If something that would be taken up was made with something else.
     """
+    for run in runs:
+        check(plan, run)
     failed: dict[Run, str] = {}
     pending, waited = list(runs), False
     while pending:
@@ -192,7 +231,8 @@ def _attempt(
     """Bring a run to its end if it can run now; None if it must wait."""
     result = read_result(plan, run)
     if result is not None:
-        say(f"{place}: {describe(result)}, done before")
+        note = check_result(plan, run, result)
+        say(f"{place}: {describe(result)}, done before{_behind(note)}")
         return "done"
     teacher = plan.teacher_of(run)
     if teacher in failed:
@@ -206,17 +246,23 @@ def _attempt(
         if not free or not make_labels(plan, run):
             return None
         if read_result(plan, run) is None:  # another process may just have done it
-            say(f"{place}: training, log in {plan.work_dir(run) / LOG}")
+            note = check(plan, run)
+            say(f"{place}: training, log in {work_dir / LOG}{_behind(note)}")
             start = time.monotonic()
             result = train(plan, run)
             say(f"{place}: {describe(result)}, {time.monotonic() - start:.0f} s")
     return "done"
 
 
+def _behind(note: str) -> str:
+    return f" ({note})" if note else ""
+
+
 def describe(result: dict[str, Any]) -> str:
     """Say a result in a few words."""
-    metric, last, best = result["metric"], result["last"], result["best"]
-    return (
-        f"{metric} {last[metric]:.2f} last, {best[metric]:.2f} best "
-        f"(step {best['step']})"
+    metric, best = result["metric"], result["best"]
+    last, top = (
+        "no number" if (value := result[which].get(metric)) is None else f"{value:.2f}"
+        for which in ("last", "best")
     )
+    return f"{metric} {last} last, {top} best (step {best['step']})"

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import platform
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ from typing import Any
 import mmengine
 import torch
 
+from mmseg_cosda.engine.run_record import code_name, comparable, read_record
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.files import atomic_write
 from mmseg_cosda.reproduce.plan import Plan, Run
-from mmseg_cosda.version import __version__
 from mmseg_cosda.work_dir import (
     CLASS_PREFIX,
     Curve,
@@ -25,6 +24,11 @@ from mmseg_cosda.work_dir import (
     read_diagnosis,
     read_training,
 )
+
+PUBLISHED_OF_A_START = ("iteration", "version", "commit", "clean")
+"""What a result file says of each start of its training, beside what is compared."""
+EVALUATIONS = ("last", "best")
+NEEDED = ("task", "net", "row", "seed", "config", "options", "pseudo_labels", "metric")
 
 
 def make_result(plan: Plan, run: Run) -> dict[str, Any]:
@@ -45,6 +49,7 @@ def make_result(plan: Plan, run: Run) -> dict[str, Any]:
     if not curve:
         raise ValueError(f"{folder} holds no evaluation: did its training finish?")
     training = read_training(folder)
+    starts = read_record(folder)
     seconds = [s for s in training.get("time", []) if s is not None]
     return {
         "task": plan.setting.name,
@@ -55,7 +60,14 @@ def make_result(plan: Plan, run: Run) -> dict[str, Any]:
         "options": plan.own_options(run),
         "pseudo_labels": plan.labels_of(run),
         "command": plan.shown_command(run),
-        "commit": commit(plan.tools) if plan.tools else f"version {__version__}",
+        "commit": code_name(starts[-1]) if starts else "unknown",
+        "record": [
+            {
+                **{key: start.get(key) for key in PUBLISHED_OF_A_START},
+                **comparable(start),
+            }
+            for start in starts
+        ],
         "hardware": hardware(),
         "seconds_per_iteration": sum(seconds) / len(seconds) if seconds else None,
         "metric": plan.setting.metric,
@@ -144,11 +156,19 @@ def read_result(plan: Plan, run: Run) -> dict[str, Any] | None:
     path = plan.result(run)
     if not path.is_file():
         return None
-    try:
-        result = dict(json.loads(path.read_text()))
-        found = (result["options"], result["pseudo_labels"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is no result of this tool: remove it") from error
+    result = parse_result(path)
+    for name, here in (
+        ("task", plan.setting.name),
+        ("net", plan.setting.net),
+        ("row", run.row.name),
+        ("seed", run.seed),
+    ):
+        if result[name] != here:
+            raise UserError(
+                f"{path} is of {name} {result[name]}, its name is of {here}: give it "
+                "its own name, or remove it"
+            )
+    found = (result["options"], result["pseudo_labels"])
     wanted = (plan.own_options(run), plan.labels_of(run))
     if result.get("config") != run.row.config(plan.setting):
         # The row once had a config of its own, which held what are its options now.
@@ -166,23 +186,38 @@ def read_result(plan: Plan, run: Run) -> dict[str, Any] | None:
     return result
 
 
-def commit(folder: Path) -> str:
-    """Return the commit of the code, "unknown" outside a repository."""
+def parse_result(path: Path) -> dict[str, Any]:
+    """Read a result file, and see that it is one.
+
+    Args:
+        path: The file.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        UserError: If it is no JSON, or lacks what a table is made from; says what.
+    """
     try:
-        head = _git(folder, "rev-parse", "HEAD")
-        changed = _git(
-            folder.parent, "status", "--porcelain", "--", "mmseg_cosda", "configs"
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return f"{head}-changed" if changed else head
-
-
-def _git(folder: Path, *command: str) -> str:
-    done = subprocess.run(
-        ["git", *command], cwd=folder, capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
+        result = dict(json.loads(path.read_text()))
+        lacking = [name for name in (*NEEDED, *EVALUATIONS) if name not in result]
+        if lacking:
+            raise KeyError(", ".join(lacking))
+        for name in EVALUATIONS:
+            evaluation = result[name]
+            int(evaluation["step"]), dict(evaluation["per_class"])
+            score = evaluation.get(result["metric"])
+            if score is not None:
+                float(score)
+        for start in result.get("record") or ():
+            comparable(start), code_name(start)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"no {error.args[0]}" if isinstance(error, KeyError) else str(error)
+        raise UserError(
+            f"{path} is no result of this tool ({reason}): under --results stand "
+            "results alone, move or remove it"
+        ) from error
+    return result
 
 
 def hardware() -> dict[str, Any]:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from helpers.training_files import write_state
+from mmseg_cosda.engine.run_record import write_record
+from mmseg_cosda.reproduce.belonging import wanted_start
 from mmseg_cosda.reproduce.execute import execute
 from mmseg_cosda.reproduce.plan import Plan, Run, with_teachers
 from mmseg_cosda.reproduce.rows import ROWS, Setting
@@ -28,6 +30,9 @@ print(json.dumps(dict(pid=os.getpid(), host="h", since="s")), file=lock, flush=T
 start = 0
 if (work / "last_checkpoint").exists():
     start = int((work / "last_checkpoint").read_text().split("_")[-1][:-4])
+record = root / "records" / work.parent.name / work.name / "training.json"
+if not start and record.exists():
+    shutil.copy(record, work)
 log = work / f"start_{start:02d}" / "vis_data" / "scalars.json"
 log.parent.mkdir(parents=True, exist_ok=True)
 for step in range(start + 10, 31, 10):
@@ -102,8 +107,21 @@ def make_plan(project: Path, **changes: Any) -> Plan:
     return Plan(**{**values, **changes})
 
 
-def carry_out(plan: Plan, *names: str, seeds: tuple[int, ...] = (0,)) -> Any:
+def carry_out(
+    plan: Plan, *names: str, seeds: tuple[int, ...] = (0,), recorded: bool = True
+) -> Any:
     lines: list[str] = []
     chosen = [Run(ROWS[name], seed) for seed in seeds for name in names]
-    failed = execute(plan, with_teachers(plan, chosen), lines.append)
+    runs = with_teachers(plan, chosen)
+    if recorded:
+        for run in runs:
+            write_wanted(plan, run)
+    failed = execute(plan, runs, lines.append)
     return failed, lines
+
+
+def write_wanted(plan: Plan, run: Run) -> None:
+    """Lay ready the record that a pretended training of a run leaves."""
+    assert plan.tools is not None
+    folder = plan.tools.parent / "records" / run.row.name / f"seed{run.seed}"
+    write_record(folder, [{"iteration": 0, **wanted_start(plan, run)}])

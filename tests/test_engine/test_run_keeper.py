@@ -15,6 +15,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 from mmseg_cosda.engine.run_keeper import RunKeeper
+from mmseg_cosda.engine.run_record import differences, read_record
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.locks import FolderLock
 from mmseg_cosda.work_dir import read_curve
@@ -144,6 +145,18 @@ def test_what_changed_is_named_and_followed(moved: Path, tmp_path: Path) -> None
         strict=True,
     ):
         assert old == new
+    first, second = read_record(moved)
+    assert (first["iteration"], second["iteration"]) == (0, 3)
+    assert second["seed"] == 0
+    assert second["config"] == "cosda/deeplabv2_demo_no-pl.py"
+    named = {key: values for key, *values in differences(first, second)}
+    assert named.pop("data of source")[1].startswith("4 files")
+    assert named.pop("optim_wrapper.optimizer.lr") == [0.001, 0.004]
+    assert named.keys() == {
+        "param_scheduler.0.end",
+        "train_cfg.max_iters",
+        "train_dataloader.dataset.source.length",
+    }
     text = said(moved)
     for part in (
         "optim_wrapper.optimizer.lr 0.001 -> 0.004",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 from helpers.pretended_training import ROOT, make_plan
 
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.reproduce.plan import Run, read_options
-from mmseg_cosda.reproduce.results import read_result
+from mmseg_cosda.reproduce.plan import LABEL_KEY, Run, read_options
+from mmseg_cosda.reproduce.results import parse_result, read_result
 from mmseg_cosda.reproduce.rows import ROWS, Setting
 from mmseg_cosda.reproduce.tables import table_rows
 
@@ -28,6 +29,27 @@ def test_the_results_of_this_repository_are_read(project: Path) -> None:
         if read_result(plan, Run(row, seed)) is not None
     }
     assert found == {path.name for path in plan.result_root.glob("torcs2camvid/*.json")}
+
+
+def test_under_results_stands_no_json_but_results() -> None:
+    paths = sorted((ROOT / "results").rglob("*.json"))
+    assert len(paths) >= 166
+    for path in paths:
+        result = parse_result(path)
+        assert path.name == f"{result['row']}_seed{result['seed']}.json", path
+        assert path.parent.name == result["task"], path
+        config, *options = shlex.split(result["command"])[2:]
+        assert config == f"configs/{result['config']}", path
+        labels = [f"{LABEL_KEY}=DIR"] if result["pseudo_labels"] else []
+        assert options[1:] in (
+            [*result["options"], *labels],
+            [*labels, *result["options"]],
+        ), path
+        curve, metric = result["curve"], result["metric"]
+        points = list(zip(curve["step"], curve[metric], strict=True))
+        best = max(points, key=lambda point: point[1])
+        for which, point in (("last", points[-1]), ("best", best)):
+            assert (result[which]["step"], result[which][metric]) == point, path
 
 
 @pytest.mark.parametrize("name", ["no-queue", "target-supervised"])

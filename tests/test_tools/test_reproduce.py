@@ -170,6 +170,11 @@ def test_the_demo_runs_and_is_not_run_twice(tmp_path: Path) -> None:
     assert result["training"]["step"] == [1, 2]
     assert "cosine.selected" in result["training"]
     assert "randomness.seed=1" in result["options"]
+    (record,) = result["record"]
+    assert (record["iteration"], record["seed"]) == (0, 1)
+    assert record["values"]["train_cfg.max_iters"] == 2
+    assert record["data"].keys() == {"source", "target", "validation"}
+    assert str(tmp_path) not in json.dumps(result)
     table = (folder / "table_1.md").read_text()
     figure = f"{result['last']['mIoU']:.2f}"
     assert f"| 46.6 | {result['best']['mIoU']:.2f} | {figure} |" in table
@@ -177,14 +182,33 @@ def test_the_demo_runs_and_is_not_run_twice(tmp_path: Path) -> None:
 
     path = folder / "cosine-no-pl_seed1.json"
     before = path.stat().st_mtime_ns
-    assert "done before" in start()
+    # Nothing to say: what the command trains is what is compared.
+    assert "done before\n" in start()
     assert path.stat().st_mtime_ns == before
+
+    # Other options and the old work folder: not the old training's figures.
+    folders = [
+        *("--work-dir", str(tmp_path / "work_dirs/reproduce")),
+        *("--results", str(tmp_path / "other")),
+    ]
+    weight = "model.alignments.cosine.loss_weight"
+    with pytest.raises(UserError, match=rf"{weight}=0\.7, wanted is 9: choose"):
+        tool.main([*args[:6], *folders, "--cfg-options", *TINY, f"{weight}=9"])
+    assert not (tmp_path / "other").exists()
 
 
 def test_tables_are_written_without_a_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = {"seed": 0, "pseudo_labels": None, "options": ["randomness.seed=0"]}
+    kept = {
+        "task": "torcs2camvid",
+        "net": "deeplabv2",
+        "seed": 0,
+        "config": "a.py",
+        "pseudo_labels": None,
+        "options": ["randomness.seed=0"],
+        "metric": "mIoU",
+    }
     for row, last in {
         "source-only": 30.0,
         "target-supervised": 40.0,
@@ -193,7 +217,8 @@ def test_tables_are_written_without_a_run(
         scores = {"step": 1, "mIoU": last, "per_class": {}}
         path = tmp_path / "results/torcs2camvid" / f"{row}_seed0.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({**kept, "last": scores, "best": scores}))
+        result = {**kept, "row": row, "last": scores, "best": scores}
+        path.write_text(json.dumps({**result, "commit": f"commit of {row}"}))
     args = ["--table", "evidence", "--task", "torcs2camvid", "--rows", "cosine-no-pl"]
     folders = [
         "--results",
@@ -207,4 +232,6 @@ def test_tables_are_written_without_a_run(
     table = (tmp_path / "results/torcs2camvid/table_evidence.md").read_text()
     assert "| 35.00 | 35.00 | +5.00 | 50 % | — | 0 |" in table
     assert table.strip() in capsys.readouterr().out
+    line = table.splitlines()[-1]
+    assert line.startswith("**Not all made alike:** commits commit of cosine-no-pl (1)")
     assert not (tmp_path / "w").exists()
