@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -66,6 +67,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Yields:
         The open temporary file.
 
+    Raises:
+        OSError: If it can't be written (a full disk, ...), with the final name.
+
     Examples:
         >>> import tempfile, pathlib
         >>> out = pathlib.Path(tempfile.mkdtemp()) / "sub" / "a.txt"
@@ -75,15 +79,26 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         (b'whole', 1)
     """
     final = Path(path)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.name}.")
+    name = None
     try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.name}.")
         with os.fdopen(handle, "wb") as file:
             yield file
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(name, 0o666 & ~mask)
         os.replace(name, final)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
+    except BaseException as error:
+        if name is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+        if isinstance(error, OSError) and error.errno and _is_ours(error, final):
+            raise OSError(error.errno, error.strerror, str(final)) from error
         raise
+
+
+def _is_ours(error: OSError, final: Path) -> bool:
+    """Return whether an error names no file, or the temporary one."""
+    name = error.filename
+    return name is None or Path(os.fsdecode(name)).name.startswith(f".{final.name}.")

@@ -23,8 +23,9 @@ from torch import distributed
 from mmseg_cosda.checkpoint.newest import NAME, checkpoints_in, newest_whole
 from mmseg_cosda.commands import torchrun
 from mmseg_cosda.config import ConfigOption, read_config
-from mmseg_cosda.errors import UserError
+from mmseg_cosda.errors import Stopped, UserError, about_file, worker_message
 from mmseg_cosda.locks import TRAINING, FolderLock
+from mmseg_cosda.timeouts import lost_process, process_timeout
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -133,7 +134,9 @@ def _optim_wrappers(name: str, cfg: Any) -> Iterator[tuple[str, Any]]:
 
 
 @contextmanager
-def processes(launcher: str, local_rank: int = 0) -> Iterator[None]:
+def processes(
+    launcher: str, local_rank: int = 0, cfg: Mapping[str, Any] | None = None
+) -> Iterator[None]:
     """Prepare the processes of a launcher, and part from them in the end.
 
     mmengine starts the pytorch launcher's processes on CUDA alone; on a machine
@@ -143,6 +146,7 @@ def processes(launcher: str, local_rank: int = 0) -> Iterator[None]:
         launcher: none, pytorch, slurm or mpi.
         local_rank: This process' number on its machine, where the environment
             doesn't say.
+        cfg: The run's config, for how long processes wait for one another.
 
     Yields:
         Nothing.
@@ -158,7 +162,8 @@ def processes(launcher: str, local_rank: int = 0) -> Iterator[None]:
                 f"torchrun: `{torchrun('train')} CONFIG --launcher pytorch`"
             )
         if get_device() == "cpu" and not distributed.is_initialized():
-            distributed.init_process_group("gloo")
+            limit = process_timeout(cfg or {})
+            distributed.init_process_group("gloo", timeout=limit)
     try:
         yield
     finally:
@@ -248,10 +253,12 @@ def run(runner: Runner, mode: str) -> None:
         mode: "train" or "test".
 
     Raises:
-        UserError: For a ValueError of a data worker, with its message alone.
+        UserError: For a ValueError or OSError of a data worker, with its message
+            alone; for a file that can't be written or read, with its name.
         RuntimeError: For any other ValueError once training has begun, with its
             cause: no user's mistake any more.
         KeyboardInterrupt: As it comes; of a training with how to go on.
+        Stopped: As it comes, for SIGTERM.
     """
     try:
         getattr(runner, mode)()
@@ -259,13 +266,45 @@ def run(runner: Runner, mode: str) -> None:
         if mode != "train" or not is_main_process():
             raise
         raise KeyboardInterrupt(how_to_go_on(runner)) from error
+    except RuntimeError as error:
+        found = _killed_worker(error)
+        if found is None and distributed.is_initialized():
+            found = lost_process(error, runner.cfg)
+        if found is None:
+            raise
+        going_on = f"; {how_to_go_on(runner)}" if mode == "train" else ""
+        raise UserError(found + going_on) from error
+    except Stopped:
+        if is_main_process():
+            print(f"terminated {how_to_go_on(runner)}", file=sys.stderr)
+        raise
+    except OSError as error:
+        found = worker_message(error)
+        if found is None and error.errno is None:
+            raise
+        going_on = f"; {how_to_go_on(runner)}" if mode == "train" else ""
+        raise UserError((found or about_file(error)) + going_on) from error
     except ValueError as error:
-        if re.match(r"Caught \w+ in DataLoader worker", str(error)):
-            message = str(error).strip().splitlines()[-1]
-            raise UserError(message.partition(": ")[2]) from error
+        found = worker_message(error)
+        if found is not None:
+            raise UserError(found) from error
         if runner.iter > 0 and not isinstance(error, UserError):
             raise RuntimeError(f"{mode} failed after {runner.iter} steps") from error
         raise
+
+
+_KILLED = re.compile(r"DataLoader worker \(pid.*\) is killed by signal: (\w+)")
+
+
+def _killed_worker(error: RuntimeError) -> str | None:
+    """Say in a line that a data worker was killed; None for another error."""
+    found = _KILLED.search(str(error))
+    if found is None:
+        return None
+    return (
+        f"a data worker was killed (signal {found[1]}), by the system if memory ran "
+        f"short: then take fewer of them (train_dataloader.num_workers)"
+    )
 
 
 def how_to_go_on(runner: Runner) -> str:

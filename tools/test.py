@@ -84,7 +84,7 @@ def main(args: Sequence[str] | None = None) -> None:
     options = parse_args(args)
     cfg = read_run_config(options)
     prepare(cfg, options)
-    with processes(options.launcher, options.local_rank):
+    with processes(options.launcher, options.local_rank, cfg):
         runner = build_runner(cfg)
         runner.register_hook(CheckpointFitHook(options.checkpoint, TRAINING_ONLY))
         run(runner, "test")

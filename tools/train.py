@@ -55,7 +55,7 @@ def main(args: Sequence[str] | None = None) -> None:
         use_mixed_precision(cfg)
     if options.resume and options.overwrite:
         raise UserError("--resume and --overwrite: give one of them")
-    with processes(options.launcher, options.local_rank):
+    with processes(options.launcher, options.local_rank, cfg):
         lock = take_work_dir(cfg, options.overwrite)
         try:
             runner = build_runner(cfg)

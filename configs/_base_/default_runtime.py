@@ -4,7 +4,8 @@ custom_imports = dict(imports=["mmseg_cosda"])
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
-    dist_cfg=dict(backend="nccl"),
+    # Seconds that processes wait for one that doesn't answer; then the run ends.
+    dist_cfg=dict(backend="nccl", timeout=1800),
 )
 default_hooks = dict(
     # The host's, but reads log scalars from the device once per log line.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from mmengine.logging import print_log
 from mmengine.registry import HOOKS
 from mmengine.runner import IterBasedTrainLoop
 
+from mmseg_cosda.engine.log_files import watch_log_files
 from mmseg_cosda.engine.patient_backend import PatientBackend, finish_removals
 from mmseg_cosda.engine.run_changes import (
     GRADIENTS,
@@ -31,7 +33,8 @@ from mmseg_cosda.engine.run_start import (
     remove_leftovers,
     reseed,
 )
-from mmseg_cosda.errors import UserError
+from mmseg_cosda.engine.stop_signal import StopSignal, same_length_everywhere
+from mmseg_cosda.errors import Stopped, UserError
 from mmseg_cosda.locks import TRAINING as LOCK
 from mmseg_cosda.locks import FolderLock
 from mmseg_cosda.work_dir import was_evaluated, write_last_evaluation
@@ -52,7 +55,8 @@ class RunKeeper(Hook):
     - writes down what is trained, with what and on which data (``training.json``);
     - makes up an evaluation that was due and that a kill took;
     - lets the ``CheckpointHook`` remove a file only when what replaces it is written,
-      and none of another folder.
+      and none of another folder;
+    - on SIGTERM, saves and ends, with the status that the signal has.
 
     Examples:
         >>> RunKeeper().priority
@@ -67,6 +71,7 @@ class RunKeeper(Hook):
         self._backends: list[PatientBackend] = []
         self._check: Callable[[], None] = lambda: None
         self._evaluated = False
+        self._stop = StopSignal()
 
     def begin(self, runner: Any, check: Callable[[], None]) -> None:
         """Take the folder, and choose what the training begins with.
@@ -91,6 +96,7 @@ class RunKeeper(Hook):
             return choose_start(runner)
 
         self._lock = lock
+        watch_log_files(runner.logger)
         start = on_main(prepare)
         for line in start.lines:
             print_log(line, logger="current")
@@ -129,6 +135,7 @@ class RunKeeper(Hook):
 
     def before_train(self, runner: Any) -> None:
         """Stand between the host's hook and the files; say if nothing is left."""
+        self._stop.listen(runner)
         self._evaluated = on_main(lambda: last_evaluated(runner))
         if dist.is_main_process() and self._folder is not None:
             finish_removals(self._folder, names_kept(runner, self._resumed))
@@ -177,8 +184,55 @@ class RunKeeper(Hook):
             checkpoint[GRADIENTS] = open_gradients(runner.model)
 
     def after_train_iter(self, runner: Any, *args: Any, **kwargs: Any) -> None:
-        """Remove what is replaced by now."""
+        """Remove what is replaced by now; end, if that was asked for."""
         self._flush()
+        if self._stop.agreed() and self._can_stop(runner, runner.iter + 1):
+            self._end(runner, runner.iter + 1)
+
+    def after_val_iter(self, runner: Any, *args: Any, **kwargs: Any) -> None:
+        """End within an evaluation, if that was asked for; a resume makes it up."""
+        if not same_length_everywhere(runner.val_dataloader):
+            return
+        if self._stop.agreed() and self._can_stop(runner, runner.iter):
+            self._end(runner, runner.iter)
+
+    def _can_stop(self, runner: Any, step: int) -> bool:
+        # Gradients of several processes aren't saved.
+        count = int(runner.optim_wrapper._accumulative_counts)
+        return dist.get_world_size() == 1 or step % count == 0
+
+    def _end(self, runner: Any, step: int) -> None:
+        """Save, say so, and end.
+
+        Args:
+            runner: That trains.
+            step: Iterations that are done.
+
+        Raises:
+            Stopped: With SIGTERM's status.
+        """
+        saved = None
+        for hook in _checkpoint_hooks(runner):
+            if hook.by_epoch:
+                continue  # one within an epoch couldn't be gone on from
+            saved = hook.filename_tmpl.format(step)
+            if not step or Path(str(hook.last_ckpt)).name == saved:
+                continue
+            meta = dict(epoch=runner.epoch, iter=step)
+            hook._save_checkpoint_with_step(runner, step, meta=meta)
+        self._flush()
+        kept = f"saved as {saved}" if saved and step else "not saved"
+        print_log(
+            f"SIGTERM: training ends behind iteration {step} of {runner.max_iters}, "
+            f"{kept}; --resume goes on",
+            logger="current",
+        )
+        self._stop.leave()
+        raise Stopped(signal.SIGTERM)
+
+    def after_train(self, runner: Any) -> None:
+        """Listen no more for SIGTERM."""
+        self._stop.leave()
 
     def after_val_epoch(
         self, runner: Any, metrics: dict[str, float] | None = None
