@@ -157,7 +157,8 @@ def test_lengths_of_features_are_free(problem: Problem, seed: int) -> None:
     assume_no_ties(problem)
     generator = torch.Generator().manual_seed(seed)
     scales = lengths(len(problem.labels), 1, generator)
-    sizes = lengths(*problem.queue.shape[:2], generator)[..., None]
+    C, Q, _ = problem.queue.shape
+    sizes = lengths(C, Q, generator)[..., None]
     loss, gradient, _ = solve(problem)
     other, other_gradient, _ = solve(
         problem._replace(

@@ -136,7 +136,7 @@ def test_a_spooled_prediction_comes_back(
 ) -> None:
     rng = np.random.default_rng(seed)
     shape = (height, width)
-    stored = Prediction(
+    stored: Any = Prediction(
         rng.integers(0, 256, shape, np.uint8),
         rng.integers(0, NUM_BINS, shape, np.uint16),
         rng.integers(0, 256, shape if truth else (0, 0), np.uint8),
@@ -146,6 +146,7 @@ def test_a_spooled_prediction_comes_back(
         spool.write(3, stored)
         assert 3 in spool
         assert 2 not in spool
-        for got, wanted in zip(spool.read(3), stored, strict=True):
+        back: Any = spool.read(3)
+        for got, wanted in zip(back, stored, strict=True):
             assert got.dtype == wanted.dtype
             assert np.array_equal(got, wanted)
