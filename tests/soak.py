@@ -29,8 +29,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout's
 
 from helpers.soak.compare import compare_runs
 from helpers.soak.kills import plan_kills
@@ -99,7 +98,10 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
         "--workers", type=int, default=1, help="of the data loaders; default 1"
     )
     parser.add_argument(
-        "--work-dir", type=Path, required=True, help="a folder METHOD is made in it"
+        "--work-dir",
+        type=Path,
+        required=True,
+        help="where a folder is made for it",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="remove an earlier soak there first"

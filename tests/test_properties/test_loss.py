@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any, NamedTuple
 
 import pytest
@@ -33,11 +34,22 @@ class Problem(NamedTuple):
 @st.composite
 def problems(draw: st.DrawFn, wide: bool = False) -> Problem:
     """Empty classes, queues of all fills, ignored rows, zero vectors, equal ones."""
-    C, Q, K = draw(st.integers(1, 4)), draw(st.integers(0, 8)), draw(st.integers(2, 6))
-    N = draw(st.integers(0, 16))
     dtype = torch.float64 if wide else draw(st.sampled_from(DTYPES))
-    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32)))
-    named = torch.tensor([*range(C), -1, C, C + 3, 255])
+    options: dict[str, Any] = {
+        "threshold": draw(st.none() | st.none() | st.floats(-1, 1)),
+        "reduction": draw(st.sampled_from(["mean", "sum"])),
+        "top_k": draw(st.none() | st.integers(1, 4)),
+        "sync_free": draw(st.booleans()),
+    }
+    # The same seed beside other options is another problem.
+    seed = zlib.crc32(repr(options).encode()) ^ draw(st.integers(0, 2**32))
+    generator = torch.Generator().manual_seed(seed)
+    if options["threshold"] is None:
+        options["threshold"] = float(1.6 * torch.rand((), generator=generator) - 0.8)
+    sizes = torch.randint(1, 17, (4,), generator=generator).tolist()
+    C, K, Q, N = sizes[0] % 4 + 1, sizes[1] % 5 + 2, sizes[2], sizes[3]
+    Q, N = draw(st.sampled_from([(Q, N)] * 4 + [(0, N), (Q, 0)]))
+    named = torch.tensor([*range(C)] * 4 + [-1, C, C + 3, 255])
     labels = named[torch.randint(len(named), (N,), generator=generator)]
     if draw(st.booleans()):
         labels[labels == draw(st.integers(0, C - 1))] = 255  # an absent class
@@ -48,14 +60,8 @@ def problems(draw: st.DrawFn, wide: bool = False) -> Problem:
         queue[torch.rand(C, Q, generator=generator) < 0.2] = 0
     if draw(st.booleans()):
         queue[:, Q // 2 :] = queue[:, : Q - Q // 2].clone()
-    counts = torch.randint(Q + 1, (C,), generator=generator)
+    counts = torch.randint(2 * Q + 1, (C,), generator=generator).clamp(max=Q)
     counts[torch.rand(C, generator=generator) < 0.2] = 0
-    options = {
-        "threshold": draw(st.floats(-1, 1)),
-        "reduction": draw(st.sampled_from(["mean", "sum"])),
-        "top_k": draw(st.none() | st.integers(1, 4)),
-        "sync_free": draw(st.booleans()),
-    }
     return Problem(features.to(dtype), labels, queue.to(dtype), counts, options)
 
 
@@ -151,7 +157,8 @@ def test_lengths_of_features_are_free(problem: Problem, seed: int) -> None:
     assume_no_ties(problem)
     generator = torch.Generator().manual_seed(seed)
     scales = lengths(len(problem.labels), 1, generator)
-    sizes = lengths(*problem.queue.shape[:2], generator)[..., None]
+    C, Q, _ = problem.queue.shape
+    sizes = lengths(C, Q, generator)[..., None]
     loss, gradient, _ = solve(problem)
     other, other_gradient, _ = solve(
         problem._replace(

@@ -28,7 +28,7 @@ from mmseg_cosda.work_dir import (
 )
 
 Fault = Literal["", "cut", "flipped", "empty", "text", "weights", "folder", "tensor"]
-WHOLE = ("", "")
+WHOLE: tuple[Fault, ...] = ("",) * 5
 FAULTS: tuple[Fault, ...] = ("cut", "flipped", "empty", "text", "weights", "tensor")
 
 
@@ -45,7 +45,7 @@ FILES = st.lists(
         File,
         st.integers(0, 9).map(lambda n: 50 * n),
         st.integers(1, 3),
-        st.sampled_from(["", "", *FAULTS, "folder"]),
+        st.sampled_from([*WHOLE, *FAULTS, "folder"]),
         st.floats(0, 0.999),
         st.booleans(),
     ),
@@ -56,6 +56,7 @@ STRANGE = (
     "best_mIoU_iter_9000.pth",
     "iter_9000.pth.bak",
     ".iter_9000.pth.abcd1234",
+    ".iter_9000.pth.my-copy",
     "iter_.pth",
     "my_iter_9000.pth",
     "iter_9000_old.pth",

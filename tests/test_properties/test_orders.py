@@ -55,7 +55,7 @@ class Listed(Dataset[Any]):
 
 
 def pairs(sizes: tuple[int, int], seed: int, rare: bool) -> DomainPairDataset:
-    made = DomainPairDataset(*map(Listed, sizes), seed=seed)
+    made = DomainPairDataset(Listed(sizes[0]), Listed(sizes[1]), seed=seed)
     if rare:
         rng = np.random.default_rng(seed)
         rows = [[int(n) for n in row] for row in rng.integers(1, 900, (sizes[0], 2))]

@@ -11,7 +11,7 @@ import torch
 from helpers.toys import batch, build
 from mmengine.optim import OptimWrapper
 
-from benchmarks.speed import checks
+from benchmarks.speed import checks, step_rows
 from benchmarks.speed.report import Settings
 from mmseg_cosda.engine.run_keeper import RunKeeper
 from mmseg_cosda.errors import UserError
@@ -33,7 +33,7 @@ def test_without_the_guard_nobody_looks() -> None:
 
 def test_the_rows_are_of_both_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here the demo's network, in place of DeepLabV2-R101; trainings are pretended."""
-    config = checks.read_model(checks.DEMO)
+    config = step_rows.read_model(checks.DEMO)
     config.alignments.cosine.enqueue_limit = None  # no generator is on "meta"
     monkeypatch.setattr(checks, "read_model", lambda _: copy.deepcopy(config))
     for name in ("SOURCE", "TARGET", "SIZE"):
