@@ -214,6 +214,10 @@ def test_another_datasets_file_and_no_file_of_ours_are_refused(own: Path) -> Non
     less = own_data.dataset(own, "source", labelled=True, exclude=["0.png"])
     with pytest.raises(UserError, match=r"5 images, not 4\. Count again with .*--over"):
         counted(build(less), str(path))
+    other = own_data.dataset(own, "source", labelled=True)
+    other["metainfo"] = dict(classes=own_data.METAINFO["classes"][::-1])
+    with pytest.raises(UserError, match=r"the classes \['road', 'tree', 'car'\], not"):
+        counted(build(other), str(path))
     stored = json.loads(path.read_text())
     others: list[Any] = [{}, [], dict(stored, images=[["a", 1, {"7": 1}]])]
     for broken in others:
