@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.pretended_training import carry_out, make_plan
+from helpers.pretended_training import carry_out, make_plan, write_tools
 from mmengine.config import Config
 
 from mmseg_cosda.engine.run_record import RECORD
@@ -41,12 +41,20 @@ def without_results(plan: Plan) -> Plan:
     return plan
 
 
-@pytest.fixture
-def trained(project: Path) -> Plan:
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Source-only, trained and collected."""
-    plan = make_plan(project)
-    carry_out(plan, "source-only")
-    return plan
+    folder = tmp_path_factory.mktemp("finished")
+    write_tools(folder)
+    carry_out(make_plan(folder), "source-only")
+    return folder
+
+
+@pytest.fixture
+def trained(project: Path, finished: Path) -> Plan:
+    """A copy of it, as whoever moves a project has one."""
+    shutil.copytree(finished, project, dirs_exist_ok=True)
+    return make_plan(project)
 
 
 def test_other_options_dont_get_the_figures_of_an_old_training(
