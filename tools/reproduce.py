@@ -22,7 +22,7 @@ from mmseg_cosda.reproduce.evidence import (
     gains_by_baseline,
     write_evidence,
 )
-from mmseg_cosda.reproduce.execute import execute
+from mmseg_cosda.reproduce.execute import check, execute
 from mmseg_cosda.reproduce.gains_plot import draw_gains
 from mmseg_cosda.reproduce.plan import (
     Plan,
@@ -149,9 +149,13 @@ def show_commands(plan: Plan, runs: Sequence[Run]) -> None:
     """Print what is left to do, as commands for a shell."""
     labels_made = set()
     for run in runs:
+        note = check(plan, run)
+        behind = f" ({note})" if note else ""
         if read_result(plan, run) is not None:
-            print(f"# done: {run}")
+            print(f"# done: {run}{behind}")
             continue
+        if note:
+            print(f"# {run}{behind}")
         teacher, folder = plan.teacher_of(run), plan.label_dir(run)
         if teacher and folder and folder not in labels_made:
             labels_made.add(folder)

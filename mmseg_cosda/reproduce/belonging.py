@@ -11,7 +11,6 @@ training. What an earlier version left has no record: it is accepted, which is s
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,6 +35,7 @@ from mmseg_cosda.reproduce.plan import Plan, Run, read_options
 from mmseg_cosda.work_dir import read_lines
 
 SHORT = 7
+_IDENTITIES: dict[str, Identity] = {}
 
 
 def wanted_start(plan: Plan, run: Run) -> Start:
@@ -60,29 +60,14 @@ def wanted_start(plan: Plan, run: Run) -> Start:
 def _identity(cfg: Config) -> Identity:
     loaders = (cfg.train_dataloader, cfg.get("val_dataloader") or {})
     datasets = [loader.get("dataset") for loader in loaders]
-    return _cached_identity(json.dumps(datasets, default=str), _Uncompared(datasets))
-
-
-class _Uncompared:
-    """A value that a cache doesn't look at: all are equal."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Uncompared)
-
-    def __hash__(self) -> int:
-        return 0
-
-
-@functools.lru_cache(maxsize=256)
-def _cached_identity(text: str, datasets: _Uncompared) -> Identity:
-    try:
-        built = [each and DATASETS.build(each) for each in datasets.value]
-    except Exception:  # not here, or what the training itself will say
-        return {}
-    return data_identity(*built)
+    key = json.dumps(datasets, default=str)
+    if key not in _IDENTITIES:
+        try:
+            built = [each and DATASETS.build(each) for each in datasets]
+        except Exception:  # not here yet, or what the training itself will say
+            return {}
+        _IDENTITIES[key] = data_identity(*built)
+    return _IDENTITIES[key]
 
 
 def check_result(plan: Plan, run: Run, result: Mapping[str, Any]) -> str:

@@ -192,8 +192,7 @@ def execute(plan: Plan, runs: Sequence[Run], say: Say) -> dict[Run, str]:
     Raises:
         UserError: If something that would be taken up was made with something else.
     """
-    for run in runs:
-        check(plan, run)
+    notes = {run: check(plan, run) for run in runs}
     failed: dict[Run, str] = {}
     pending, waited = list(runs), False
     while pending:
@@ -201,7 +200,7 @@ def execute(plan: Plan, runs: Sequence[Run], say: Say) -> dict[Run, str]:
         for run in list(pending):
             place = f"[{runs.index(run) + 1}/{len(runs)}] {run}"
             try:
-                outcome = _attempt(plan, run, failed, say, place)
+                outcome = _attempt(plan, run, failed, say, place, notes[run])
             except CommandError as error:
                 failed[run] = outcome = str(error)
                 say(f"{place}: failed, {error}")
@@ -226,12 +225,11 @@ def _holder(plan: Plan, run: Run) -> str:
 
 
 def _attempt(
-    plan: Plan, run: Run, failed: dict[Run, str], say: Say, place: str
+    plan: Plan, run: Run, failed: dict[Run, str], say: Say, place: str, note: str
 ) -> str | None:
     """Bring a run to its end if it can run now; None if it must wait."""
     result = read_result(plan, run)
     if result is not None:
-        note = check_result(plan, run, result)
         say(f"{place}: {describe(result)}, done before{_behind(note)}")
         return "done"
     teacher = plan.teacher_of(run)
@@ -245,8 +243,8 @@ def _attempt(
     with locked(work_dir, FolderLock(work_dir, TRAINING)) as free:
         if not free or not make_labels(plan, run):
             return None
-        if read_result(plan, run) is None:  # another process may just have done it
-            note = check(plan, run)
+        note = check(plan, run)  # another process may just have trained it
+        if read_result(plan, run) is None:
             say(f"{place}: training, log in {work_dir / LOG}{_behind(note)}")
             start = time.monotonic()
             result = train(plan, run)

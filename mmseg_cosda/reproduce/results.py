@@ -204,20 +204,28 @@ def parse_result(path: Path) -> dict[str, Any]:
         if lacking:
             raise KeyError(", ".join(lacking))
         for name in EVALUATIONS:
-            evaluation = result[name]
-            int(evaluation["step"]), dict(evaluation["per_class"])
-            score = evaluation.get(result["metric"])
-            if score is not None:
-                float(score)
+            means = dict(result[name])
+            for value in (means["step"], *dict(means.pop("per_class")).values()):
+                _require_number(value)
+            for value in means.values():
+                _require_number(value)
+        for series in dict(result.get("diagnosis") or {}).values():
+            _require_number(list(series)[-1])
         for start in result.get("record") or ():
-            comparable(start), code_name(start)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            comparable(start)
+            _require_number(start["iteration"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         reason = f"no {error.args[0]}" if isinstance(error, KeyError) else str(error)
         raise UserError(
             f"{path} is no result of this tool ({reason}): under --results stand "
             "results alone, move or remove it"
         ) from error
     return result
+
+
+def _require_number(value: Any) -> None:
+    if not (value is None or isinstance(value, (int, float))):
+        raise TypeError(f"{value!r} is no number")
 
 
 def hardware() -> dict[str, Any]:

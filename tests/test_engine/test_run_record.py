@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,12 @@ from mmseg_cosda.datasets import (
     FolderSegDataset,
     PseudoLabelDataset,
 )
+from mmseg_cosda.engine import run_record
 from mmseg_cosda.engine.run_data import data_identity
 from mmseg_cosda.engine.run_record import (
     RECORD,
     comparable,
     differences,
-    package_state,
     read_record,
     record_start,
 )
@@ -73,10 +74,28 @@ def test_places_dont_count_and_names_do() -> None:
     assert "/here" not in json.dumps(again)
 
 
-def test_the_package_names_its_commit_only_in_its_own_checkout() -> None:
-    state = package_state()
-    assert state["version"]
-    assert (state["commit"] is None) == (state["clean"] is None)
+def test_the_commit_is_that_of_the_packages_own_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mmseg_cosda", "site-packages/mmseg_cosda"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "a.py").touch()
+    user = ("-c", "user.name=a", "-c", "user.email=a@b")
+    for command in (("init",), ("add", "."), (*user, "commit", "-m", "x")):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True, capture_output=True)
+
+    def state(package: str) -> dict[str, Any]:
+        monkeypatch.setattr(run_record, "PACKAGE", (tmp_path / package).resolve())
+        return dict(run_record.package_state.__wrapped__())
+
+    first = state("mmseg_cosda")
+    assert len(first["commit"]) == 40
+    assert first["clean"]
+    (tmp_path / "mmseg_cosda/a.py").write_text("changed")
+    assert state("mmseg_cosda") == {**first, "clean": False}
+    # A wheel, in an environment within another project's repository.
+    nothing = {"version": first["version"], "commit": None, "clean": None}
+    assert state("site-packages/mmseg_cosda") == nothing
 
 
 def write_folder(folder: Path) -> Path:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.pretended_training import carry_out, make_plan
+from helpers.pretended_training import carry_out, make_plan, write_tools
+from mmengine.config import Config
 
 from mmseg_cosda.engine.run_record import RECORD
 from mmseg_cosda.errors import UserError
@@ -40,12 +41,20 @@ def without_results(plan: Plan) -> Plan:
     return plan
 
 
-@pytest.fixture
-def trained(project: Path) -> Plan:
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Source-only, trained and collected."""
-    plan = make_plan(project)
-    carry_out(plan, "source-only")
-    return plan
+    folder = tmp_path_factory.mktemp("finished")
+    write_tools(folder)
+    carry_out(make_plan(folder), "source-only")
+    return folder
+
+
+@pytest.fixture
+def trained(project: Path, finished: Path) -> Plan:
+    """A copy of it, as whoever moves a project has one."""
+    shutil.copytree(finished, project, dirs_exist_ok=True)
+    return make_plan(project)
 
 
 def test_other_options_dont_get_the_figures_of_an_old_training(
@@ -227,6 +236,21 @@ def test_a_record_that_is_none_is_named(trained: Plan, text: str) -> None:
         check(trained, SOURCE)
 
 
+def test_data_that_comes_later_is_looked_at_again(tmp_path: Path) -> None:
+    dataset = dict(
+        type="FolderSegDataset",
+        data_root=str(tmp_path),
+        data_prefix=dict(img_path="images"),
+        metainfo=dict(classes=("a",), palette=[[0, 0, 0]]),
+        pipeline=[],
+    )
+    cfg = Config(dict(train_dataloader=dict(dataset=dataset)))
+    assert belonging._identity(cfg) == {}
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/a.png").touch()
+    assert belonging._identity(cfg)["training"]["files"] == 1
+
+
 def test_data_that_isnt_here_is_said(
     trained: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +288,28 @@ def test_a_result_with_a_missing_key_is_named(trained: Plan, key: str) -> None:
         del content[part]
     path.write_text(json.dumps(content))
     with pytest.raises(UserError, match=f"no {key.split('.')[-1]}"):
+        parse_result(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("last", 3),
+        ("last", {"step": 1, "mIoU": "high", "per_class": {}}),
+        ("best", {"step": 1, "mIoU": 1, "per_class": {"car": [1]}}),
+        ("diagnosis", {"diagnosis/within": []}),
+        ("diagnosis", {"diagnosis/within": ["x"]}),
+        ("record", [{}]),
+        ("record", 3),
+    ],
+)
+def test_a_result_with_other_things_in_it_is_named(
+    trained: Plan, part: str, value: object
+) -> None:
+    path = trained.result(SOURCE)
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, part: value}))
+    with pytest.raises(UserError, match=f"{path} is no result of this tool"):
         parse_result(path)
 
 
