@@ -17,7 +17,12 @@ from typing import Any
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
-from mmseg_cosda.config_keys import refuse_unread_keys
+from mmseg_cosda.config_files import config_files, names_used
+from mmseg_cosda.config_keys import (
+    refuse_unread_keys,
+    refuse_unread_parts,
+    refuse_used_variables,
+)
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.safe_yaml import refuse_executable_yaml
 
@@ -68,7 +73,10 @@ def read_config(
     except Exception as error:
         # A config is a program: whatever it raises is its author's mistake.
         raise UserError(_explain(error, path)) from error
-    refuse_unread_keys(cfg.to_dict(), options or {})
+    before = cfg.to_dict()
+    if options:
+        refuse_unread_keys(before, options)
+        refuse_used_variables(before, options, names_used(config_files(path)))
     try:
         cfg.merge_from_dict(dict(options or {}))
     except Exception as error:
@@ -77,6 +85,8 @@ def read_config(
             f"--cfg-options {given} don't fit config {path}: {_one_line(error)}"
         ) from error
     init_default_scope(cfg.get("default_scope") or "mmseg")
+    if options:
+        refuse_unread_parts(before, cfg.to_dict(), options)
     return cfg
 
 

@@ -122,8 +122,10 @@ def run_tool(main: Callable[[], object]) -> None:
     except BrokenPipeError:
         _close_output()
         sys.exit(141)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, KeyError, TypeError) as error:
         text, known = _one_line(error)
+        if text is None:
+            raise
         hint = ""
         if os.environ.get(TRACEBACK, "0") not in {"", "0"}:
             traceback.print_exc()
@@ -134,8 +136,12 @@ def run_tool(main: Callable[[], object]) -> None:
         sys.exit(2)
 
 
-def _one_line(error: ValueError | OSError) -> tuple[str, bool]:
-    """Return what there is to say, and whether it is all."""
+def _one_line(error: Exception) -> tuple[str | None, bool]:
+    """Return what there is to say, None for no user's mistake; and if it is all."""
+    if isinstance(error, KeyError | TypeError):
+        from mmseg_cosda.build_errors import explain
+
+        return explain(error), True
     found = worker_message(error)
     if found is not None:
         return found, True

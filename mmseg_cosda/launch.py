@@ -20,6 +20,7 @@ from mmengine.runner import Runner
 from mmseg.registry import RUNNERS
 from torch import distributed
 
+from mmseg_cosda.build_errors import config_mistakes
 from mmseg_cosda.checkpoint.newest import NAME, checkpoints_in, newest_whole
 from mmseg_cosda.commands import torchrun
 from mmseg_cosda.config import ConfigOption, read_config
@@ -235,14 +236,15 @@ def build_runner(cfg: Config) -> Runner:
     """Build the Runner that a config asks for.
 
     Raises:
-        UserError: If the config has no model.
+        UserError: If the config has no model, or names what isn't there.
     """
     if "model" not in cfg:
         raise UserError(
             f"config {cfg.filename} has no model: inherit one by _base_, as the "
             f"configs of configs/cosda/ do, or give model=dict(type=...)"
         )
-    return RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
+    with config_mistakes(cfg):
+        return RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
 
 
 def run(runner: Runner, mode: str) -> None:
@@ -261,7 +263,8 @@ def run(runner: Runner, mode: str) -> None:
         Stopped: As it comes, for SIGTERM.
     """
     try:
-        getattr(runner, mode)()
+        with config_mistakes(getattr(runner, "cfg", None)):
+            getattr(runner, mode)()
     except KeyboardInterrupt as error:
         if mode != "train" or not is_main_process():
             raise
@@ -288,7 +291,7 @@ def run(runner: Runner, mode: str) -> None:
         found = worker_message(error)
         if found is not None:
             raise UserError(found) from error
-        if runner.iter > 0 and not isinstance(error, UserError):
+        if not isinstance(error, UserError) and _has_begun(runner) and runner.iter > 0:
             raise RuntimeError(f"{mode} failed after {runner.iter} steps") from error
         raise
 
@@ -307,6 +310,11 @@ def _killed_worker(error: RuntimeError) -> str | None:
     )
 
 
+def _has_begun(runner: Any) -> bool:
+    # Asked for its iteration, a Runner would build its loop first.
+    return not isinstance(getattr(runner, "_train_loop", None), Mapping)
+
+
 def how_to_go_on(runner: Runner) -> str:
     """Say how an interrupted training goes on.
 
@@ -316,7 +324,9 @@ def how_to_go_on(runner: Runner) -> str:
     Returns:
         One line: where it stopped, what is saved, the command.
     """
-    stopped = f"in iteration {runner.iter + 1} of {runner.max_iters}"
+    stopped = "before the first iteration"
+    if _has_begun(runner):
+        stopped = f"in iteration {runner.iter + 1} of {runner.max_iters}"
     latest = newest_whole(runner.work_dir).path
     if latest is None:
         return (

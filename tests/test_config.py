@@ -247,6 +247,132 @@ def test_an_option_that_something_reads(write: Write, option: str) -> None:
     assert read_config(write("mine = 1"), {option: True}) is not None
 
 
+INNER = """
+crop_size = (64, 32)
+train_cfg = dict(type="IterBasedTrainLoop", max_iters=400, val_interval=100)
+optim_wrapper = dict(
+    type="OptimWrapper",
+    optimizer=dict(type="AdamW", lr=1e-4),
+    paramwise_cfg=dict(custom_keys=dict(head=dict(lr_mult=4.0))),
+)
+param_scheduler = [dict(type="PolyLR", eta_min=0, begin=0, end=400, by_epoch=False)]
+default_hooks = dict(
+    checkpoint=dict(type="CheckpointHook", interval=100),
+    logger=dict(type="LoggerHook"),
+)
+env_cfg = dict(mp_cfg=dict(mp_start_method="fork"), dist_cfg=dict(backend="nccl"))
+train_dataloader = dict(
+    batch_size=1, sampler=dict(type="InfiniteSampler"), dataset=dict(
+    type="CityscapesDataset", data_prefix=dict(img_path="a"), crop_size=crop_size)
+)
+model = dict(
+    type="EncoderDecoder", backbone=dict(type="ResNetV1c", norm_eval=True),
+    decode_head=dict(type="FCNHead", num_classes=2), test_cfg=dict(mode="whole"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("option", "meant"),
+    [
+        ("train_cfg.max_iter", "train_cfg.max_iters"),
+        ("optim_wrapper.optimizer.lrr", "optim_wrapper.optimizer.lr"),
+        ("optim_wrapper.clip_grad.maxnorm", "optim_wrapper.clip_grad.max_norm"),
+        (
+            "optim_wrapper.paramwise_cfg.custom_key.head.lr_mult",
+            "optim_wrapper.paramwise_cfg.custom_keys.head.lr_mult",
+        ),
+        (
+            "optim_wrapper.paramwise_cfg.custom_keys.head.lrmult",
+            "optim_wrapper.paramwise_cfg.custom_keys.head.lr_mult",
+        ),
+        ("param_scheduler.0.powr", "param_scheduler.0.power"),
+        ("default_hooks.checkpoint.intervall", "default_hooks.checkpoint.interval"),
+        ("default_hooks.chekpoint.interval", "default_hooks.checkpoint.interval"),
+        ("train_dataloader.batchsize", "train_dataloader.batch_size"),
+        ("train_dataloader.sampler.shufle", "train_dataloader.sampler.shuffle"),
+        ("train_dataloader.dataset.pipelin", "train_dataloader.dataset.pipeline"),
+        (
+            "train_dataloader.dataset.data_prefix.imgpath",
+            "train_dataloader.dataset.data_prefix.img_path",
+        ),
+        ("randomness.sede", "randomness.seed"),
+        ("env_cfg.cudnn_bench_mark", "env_cfg.cudnn_benchmark"),
+        ("env_cfg.mp_cfg.opencv_threads", "env_cfg.mp_cfg.opencv_num_threads"),
+        ("env_cfg.dist_cfg.time_out", "env_cfg.dist_cfg.timeout"),
+        ("log_processor.windowsize", "log_processor.window_size"),
+        ("auto_scale_lr.enabled", "auto_scale_lr.enable"),
+        ("model.test_cfg.mod", "model.test_cfg.mode"),
+        ("model.decode_head.num_clases", "model.decode_head.num_classes"),
+    ],
+)
+def test_an_option_further_down_that_nothing_reads(
+    write: Write, option: str, meant: str
+) -> None:
+    text = refusal(write(INNER), **{option: 7})
+    assert text == f"--cfg-options {option}: nothing reads it; did you mean {meant}?"
+
+
+TAKEN = """
+randomness.deterministic randomness.diff_rank_seed compile.mode load_from
+default_hooks.visualization.interval default_hooks.visualization.draw
+default_hooks.checkpoint.save_best default_hooks.checkpoint.published_keys
+default_hooks.checkpoint.backend_args.backend default_hooks.checkpoint.by_epoch
+default_hooks.logger.ignore_last default_hooks.timer.priority
+env_cfg.mp_cfg.opencv_num_threads env_cfg.dist_cfg.timeout env_cfg.resource_limit
+optim_wrapper.accumulative_counts optim_wrapper.clip_grad.max_norm
+optim_wrapper.clip_grad.norm_type optim_wrapper.optimizer.fused
+optim_wrapper.paramwise_cfg.bias_lr_mult optim_wrapper.paramwise_cfg.bypass_duplicate
+optim_wrapper.paramwise_cfg.custom_keys.x.lr_mult
+optim_wrapper.paramwise_cfg.custom_keys.head.decay_mult
+train_cfg.val_begin train_cfg.dynamic_intervals val_cfg.fp16 test_cfg.type
+train_dataloader.num_workers train_dataloader.prefetch_factor
+train_dataloader.collate_fn.type train_dataloader.num_batch_per_epoch
+train_dataloader.sampler.seed train_dataloader.dataset.reduce_zero_label
+train_dataloader.dataset.img_suffix train_dataloader.dataset.metainfo.classes
+param_scheduler.0.power param_scheduler.0.convert_to_iter_based
+log_processor.window_size visualizer.save_dir auto_scale_lr.base_batch_size
+model.test_cfg.mine model.train_cfg.mine model.backbone.init_cfg.checkpoint
+model.backbone.with_cp model.backbone.norm_cfg.requires_grad
+model.decode_head.dropout_ratio model.decode_head.num_convs
+model.decode_head.loss_decode.avg_non_ignore model.init_cfg.type
+"""
+
+
+def test_whatever_a_class_takes_is_an_option(write: Write) -> None:
+    path = write(INNER)
+    for option in TAKEN.split():
+        read_config(path, {option: 1})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", sorted(p.name for p in CONFIGS.glob("[a-z]*")))
+def test_every_config_takes_the_host_s_keys(folder: str) -> None:
+    # Of what every config has; nets, data and schedules differ.
+    general = ("model", "optim", "param", "train_dataloader.dataset")
+    options = {key: 1 for key in TAKEN.split() if not key.startswith(general)}
+    for path in sorted((CONFIGS / folder).glob("*.py")):
+        read_config(path, options)
+
+
+def test_a_variable_that_the_file_has_used(write: Write) -> None:
+    text = refusal(write(INNER), crop_size=(8, 8))
+    assert text == (
+        "--cfg-options crop_size: a variable of the config's file, which is used when "
+        "that is read: change train_dataloader.dataset.crop_size"
+    )
+    child = write('_base_ = "b.py"\nmodel = dict(a={{_base_.size}})', "c.py")
+    write("size = 5\ndepth = 3", "b.py")
+    assert "change model.a" in refusal(child, size=7)
+    assert read_config(child, {"depth": 7}).depth == 7  # perhaps a hook reads it
+    whole = write("d = 5\nval_dataloader = dict(batch_size=d + 1)", "d.py")
+    assert refusal(whole, d=3).endswith("what it is used for, by its whole path")
+    pipeline = "test_pipeline = [dict(type='PackSegInputs')]\n"
+    assert read_config(write(pipeline, "p.py"), {"test_pipeline": []}) is not None
+    used = "test_dataloader = dict(dataset=dict(pipeline=test_pipeline))"
+    text = refusal(write(pipeline + used, "q.py"), **{"test_pipeline.0.type": "a"})
+    assert text.endswith("change test_dataloader.dataset.pipeline.0.type")
+
+
 def test_a_runner_of_ones_own_may_read_more(write: Write) -> None:
     path = write("runner_type = 'MyRunner'")
     assert read_config(path, {"wholly_new": 1}).wholly_new == 1

@@ -92,7 +92,8 @@ def test_a_log_that_finds_no_room(tmp_path: Path) -> None:
         def before_train(self, runner: Any) -> None:
             for handler in runner.logger.handlers:
                 if hasattr(handler, "baseFilename"):
-                    handler.stream = open("/dev/full", "w")
+                    full = os.open("/dev/full", os.O_WRONLY)
+                    handler.stream = os.fdopen(full, "w")
 
     work = tmp_path / "work"
     options = {"default_hooks.logger.interval": 1, "log_level": "INFO"}
