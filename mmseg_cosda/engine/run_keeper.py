@@ -15,6 +15,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import IterBasedTrainLoop
 
 from mmseg_cosda.engine.patient_backend import PatientBackend, finish_removals
+from mmseg_cosda.engine.resume_position import pass_over_done
 from mmseg_cosda.engine.run_changes import (
     GRADIENTS,
     TRAINING,
@@ -48,6 +49,7 @@ class RunKeeper(Hook):
     - holds the work folder against a second training (rank 0 alone);
     - finds the checkpoint to go on from, and says what has changed since;
     - makes up an evaluation that was due and that a kill took;
+    - passes over the data that is done without reading it;
     - lets the ``CheckpointHook`` remove a file only when what replaces it is written,
       and none of another folder.
 
@@ -110,6 +112,7 @@ class RunKeeper(Hook):
 
     def before_train(self, runner: Any) -> None:
         """Stand between the host's hook and the files; say if nothing is left."""
+        pass_over_done(runner.train_loop)
         self._evaluated = on_main(lambda: last_evaluated(runner))
         if dist.is_main_process() and self._folder is not None:
             finish_removals(self._folder, names_kept(runner, self._resumed))
