@@ -17,6 +17,7 @@ from mmengine.runner import IterBasedTrainLoop
 
 from mmseg_cosda.engine.log_files import watch_log_files
 from mmseg_cosda.engine.patient_backend import PatientBackend, finish_removals
+from mmseg_cosda.engine.resume_position import pass_over_done
 from mmseg_cosda.engine.run_changes import (
     GRADIENTS,
     TRAINING,
@@ -54,6 +55,7 @@ class RunKeeper(Hook):
     - finds the checkpoint to go on from, and says what has changed since;
     - writes down what is trained, with what and on which data (``training.json``);
     - makes up an evaluation that was due and that a kill took;
+    - passes over the data that is done without reading it;
     - lets the ``CheckpointHook`` remove a file only when what replaces it is written,
       and none of another folder;
     - on SIGTERM, saves and ends, with the status that the signal has.
@@ -136,6 +138,7 @@ class RunKeeper(Hook):
     def before_train(self, runner: Any) -> None:
         """Stand between the host's hook and the files; say if nothing is left."""
         self._stop.listen(runner)
+        pass_over_done(runner.train_loop)
         self._evaluated = on_main(lambda: last_evaluated(runner))
         if dist.is_main_process() and self._folder is not None:
             finish_removals(self._folder, names_kept(runner, self._resumed))

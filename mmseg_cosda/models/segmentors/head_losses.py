@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
+import mmseg
 import torch
 from mmengine.structures import PixelData
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -58,7 +60,8 @@ def image_losses(
 
     Raises:
         ValueError: If ``class_weight`` has not one value per class, or a weight or
-            divisor is given to a head with losses of its own.
+            divisor is given to a head with losses of its own, or such a loss
+            has a ``class_weight`` that the host's code fails on.
     """
     if not is_plain(head):
         if weight is not None or divisor is not None:
@@ -68,6 +71,7 @@ def image_losses(
                 "pixel weights, which this training needs; give "
                 'loss_decode=dict(type="CrossEntropyLoss") and no sampler'
             )
+        _refuse_class_weights(head, label)
         sample = SegDataSample(gt_sem_seg=PixelData(data=label))
         losses: Losses = head.loss_by_feat(logits, [sample])
         return losses
@@ -133,6 +137,54 @@ def is_plain(head: Any) -> bool:
         and head.sampler is None
         and all(_is_plain_criterion(each) for each in _criteria(head))
     )
+
+
+def _refuse_class_weights(head: Any, label: Tensor) -> None:
+    """Say that the host's own code would fail on class weights."""
+    for each in _criteria(head):
+        if (
+            isinstance(each, CrossEntropyLoss)
+            and each.cls_criterion is cross_entropy
+            and each.class_weight is not None
+            and each.reduction == "mean"
+        ):
+            ignored = bool((label == head.ignore_index).any())
+            if host_takes_class_weights(each.avg_non_ignore, ignored):
+                continue
+            raise ValueError(
+                f"model.decode_head: with sampler={head.sampler} and such a "
+                f"loss_decode the loss is the host's own, and mmseg "
+                f"{mmseg.__version__} fails on class_weight with avg_non_ignore="
+                f"{each.avg_non_ignore}"
+                + (" where pixels are ignored" if ignored else "")
+                + ": leave class_weight out, or the sampler and losses of other types"
+            )
+
+
+@functools.cache
+def host_takes_class_weights(avg_non_ignore: bool, ignored: bool) -> bool:
+    """Return whether the host's cross-entropy can weigh classes.
+
+    Args:
+        avg_non_ignore: Of the loss.
+        ignored: Whether some pixels have no label.
+
+    Returns:
+        False of mmseg 1.2.2 with ignored pixels, which it looks up among the weights,
+        and of onedl-mmsegmentation 1.4.2 with ``avg_non_ignore``.
+
+    Examples:
+        >>> host_takes_class_weights(avg_non_ignore=False, ignored=False)
+        True
+    """
+    label = torch.tensor([[[0, 255 if ignored else 1]]])
+    logits, weight = torch.zeros(1, 2, 1, 2), torch.ones(2)
+    options = {"ignore_index": 255, "avg_non_ignore": avg_non_ignore}
+    try:
+        cross_entropy(logits, label, class_weight=weight, **options)
+    except IndexError:
+        return False
+    return True
 
 
 def _is_plain_criterion(criterion: Any) -> bool:

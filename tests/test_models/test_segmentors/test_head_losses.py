@@ -119,6 +119,23 @@ def test_other_losses_are_the_hosts_own(options: dict[str, Any]) -> None:
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
+@pytest.mark.parametrize("avg_non_ignore", [True, False])
+@pytest.mark.parametrize("ignored", [0, 5])
+def test_class_weights_that_the_host_fails_on_are_refused(
+    avg_non_ignore: bool, ignored: int
+) -> None:
+    loss = dict(CE, class_weight=[1.0, 0.5, 5.0, 2.0], avg_non_ignore=avg_non_ignore)
+    head = build(loss_decode=[loss, dict(type="DiceLoss", ignore_index=255)])
+    logits, data = inputs((5, 9), ignored)
+    try:
+        expected = head.loss_by_feat(logits, [data])
+    except IndexError:
+        with pytest.raises(ValueError, match=r"mmseg [\d.]+ fails on class_weight"):
+            image_losses(head, logits, data.gt_sem_seg.data)
+    else:
+        assert image_losses(head, logits, data.gt_sem_seg.data) == expected
+
+
 @pytest.mark.parametrize("divisor", ["all", "valid", None])
 @pytest.mark.parametrize("avg_non_ignore", [True, False])
 def test_weighted_pixels_against_a_loop(
