@@ -56,7 +56,7 @@ def check_config(
 
 def _said(text: str, reports: Iterable[DatasetCheck]) -> bool:
     """Return whether reading every file has told what a sample can't be made for."""
-    key = text.partition(": ")[0]
+    key = text.partition(": ")[0].partition(".pseudo_label_dir=")[0]
     domain = key.endswith((".source", ".target"))
     return any(
         text in problem.detail

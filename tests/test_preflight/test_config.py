@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers.folders import save_ids, save_image
-from helpers.own_data import dataset, ids, make_own_data, own_config
+from helpers.own_data import METAINFO, dataset, ids, make_own_data, own_config
 from helpers.toys import (
     CLASSES,
     build,
@@ -20,6 +20,7 @@ from helpers.toys import (
 from mmengine.config import Config
 
 from mmseg_cosda.datasets.check import check_dataset, datasets_of
+from mmseg_cosda.datasets.pseudo_label_files import FileRecord, report_text
 from mmseg_cosda.preflight.config import (
     check_config,
     class_numbers_of,
@@ -195,3 +196,25 @@ def test_loops_and_samplers(
     facts = training_facts_of(config)
     assert facts is not None
     assert (facts.by_epoch, facts.shuffle) == expected
+
+
+@pytest.mark.parametrize("classes", [METAINFO["classes"], ("car", "tree", "road")])
+def test_pseudo_labels_that_changed_are_said_once(
+    root: Path, config: Config, classes: tuple[str, ...]
+) -> None:
+    folder = root / "target/train/labels"
+    target = dataset(root, "target/train", True)
+    config.train_dataloader.dataset.target = dict(
+        type="PseudoLabelDataset", dataset=target, pseudo_label_dir=str(folder)
+    )
+    files = {p.name: FileRecord.of(p, p.read_bytes()) for p in folder.iterdir()}
+    report = {"classes": [{"name": name} for name in classes]}
+    (folder / "report.json").write_text(report_text(report, files))
+    if classes == METAINFO["classes"]:
+        assert problems(config) == []
+        (folder / "1.png").write_bytes(b"")
+    content = config.to_dict()
+    key = "train_dataloader.dataset.target"
+    found = check_dataset(key, content["train_dataloader"]["dataset"]["target"])
+    assert len(found.problems) == 1
+    assert check_config(content, [found]).problems == []
