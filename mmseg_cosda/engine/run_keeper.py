@@ -25,7 +25,7 @@ from mmseg_cosda.engine.run_changes import (
     reconcile,
     training_state,
 )
-from mmseg_cosda.engine.run_record import new_start, read_record, record_start
+from mmseg_cosda.engine.run_record import former_starts, new_start, record_start
 from mmseg_cosda.engine.run_start import (
     HOST_NAMES,
     checkpoint_folder,
@@ -35,7 +35,7 @@ from mmseg_cosda.engine.run_start import (
     reseed,
 )
 from mmseg_cosda.engine.stop_signal import StopSignal, same_length_everywhere
-from mmseg_cosda.errors import Stopped, UserError
+from mmseg_cosda.errors import Stopped
 from mmseg_cosda.locks import TRAINING as LOCK
 from mmseg_cosda.locks import FolderLock
 from mmseg_cosda.work_dir import was_evaluated, write_last_evaluation
@@ -128,11 +128,9 @@ class RunKeeper(Hook):
         own, folder = Path(runner.work_dir), Path(str(self._resumed)).parent
         if self._folder is not None and folder.resolve() == self._folder.resolve():
             folder = own
-        try:
-            former = read_record(folder)
-        except UserError as error:
-            print_log(f"{error}. A new one is begun", logger="current")
-            former = []
+        former, line = former_starts(folder)
+        if line:
+            print_log(line, logger="current")
         record_start(own, new_start(runner, iteration), former)
 
     def before_train(self, runner: Any) -> None:

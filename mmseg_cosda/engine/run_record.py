@@ -183,6 +183,21 @@ def read_record(folder: Path) -> list[Start]:
     return starts
 
 
+def former_starts(folder: Path) -> tuple[list[Start], str]:
+    """Read the record of a training that goes on, whatever is wrong with the file.
+
+    Args:
+        folder: A work folder.
+
+    Returns:
+        Its starts, and what there is to say.
+    """
+    try:
+        return read_record(folder), ""
+    except UserError as error:
+        return [], f"{error}. A new record is begun"
+
+
 def comparable(start: Mapping[str, Any]) -> Start:
     """Return of a start what decides whether two trainings are the same.
 

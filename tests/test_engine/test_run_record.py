@@ -23,6 +23,7 @@ from mmseg_cosda.engine.run_record import (
     RECORD,
     comparable,
     differences,
+    former_starts,
     read_record,
     record_start,
 )
@@ -59,6 +60,15 @@ def test_a_start_is_added_where_something_changed(tmp_path: Path) -> None:
     record_start(tmp_path, newer)
     assert read_record(tmp_path) == [newer]
     assert [path.name for path in tmp_path.iterdir()] == [RECORD]
+
+
+def test_a_record_that_is_none_doesnt_stop_a_training(tmp_path: Path) -> None:
+    assert former_starts(tmp_path) == ([], "")
+    (tmp_path / RECORD).write_text("{")
+    starts, line = former_starts(tmp_path)
+    assert starts == []
+    assert line.startswith(f"{tmp_path / RECORD} is no record of a training (")
+    assert line.endswith("A new record is begun")
 
 
 def test_places_dont_count_and_names_do() -> None:
