@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import codecs
+import locale
 import os
 import re
 import shlex
@@ -67,7 +69,8 @@ def read_run_config(options: argparse.Namespace) -> Config:
         The config, with ``launcher`` and ``work_dir`` set.
 
     Raises:
-        UserError: If the config or an override can't be read.
+        UserError: If the config or an override can't be read, or the system's
+            encoding lacks letters of what the host writes of it.
     """
     cfg = read_config(options.config, options.cfg_options)
     cfg.launcher = options.launcher
@@ -75,7 +78,27 @@ def read_run_config(options: argparse.Namespace) -> Config:
         cfg.work_dir = options.work_dir
     elif cfg.get("work_dir") is None:
         cfg.work_dir = str(default_work_dir(Path(cfg.filename)))
+    _require_letters(cfg)
     return cfg
+
+
+def _require_letters(cfg: Config) -> None:
+    """Refuse a config that the host's log and ``last_checkpoint`` couldn't be of."""
+    encoding = locale.getpreferredencoding(False)
+    if codecs.lookup(encoding).name == "utf-8":
+        return
+    for name, text in (
+        (f"work_dir={cfg.work_dir}", str(cfg.work_dir)),
+        (f"config {cfg.filename}", cfg.pretty_text),
+    ):
+        try:
+            text.encode(encoding)
+        except UnicodeEncodeError as error:
+            letter = text[error.start]
+            raise UserError(
+                f"{name}: the system's encoding, {encoding}, lacks {letter!r}, so that "
+                f"no log could be written: set PYTHONUTF8=1 or LC_ALL=C.UTF-8"
+            ) from error
 
 
 def default_work_dir(config: Path) -> Path:

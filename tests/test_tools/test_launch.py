@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import subprocess
 import sys
@@ -52,6 +53,21 @@ def test_work_dir_of_the_arguments_beats_the_config_s(tmp_path: Path) -> None:
     assert read_run_config(options(str(path))).work_dir == "from_config"
     given = options(str(path), "--work-dir", "given")
     assert read_run_config(given).work_dir == "given"
+
+
+def test_a_system_s_encoding_that_lacks_letters(
+    tmp_path: Path, config: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "street.py"
+    path.write_text('classes = ["Stra\u00dfe"]\n', "utf-8")
+    assert read_run_config(options(str(path))).classes == ["Stra\u00dfe"]
+    for encoding in ("ascii", "ANSI_X3.4-1968"):
+        monkeypatch.setattr("locale.getpreferredencoding", lambda _, e=encoding: e)
+        assert read_run_config(options(config, "--work-dir", "w")).work_dir == "w"
+        with pytest.raises(UserError, match=r"street\.py.*lacks '.', .*PYTHONUTF8=1"):
+            read_run_config(options(str(path)))
+        with pytest.raises(UserError, match=r"work_dir=w\u00f6: .*PYTHONUTF8=1"):
+            read_run_config(options(config, "--work-dir", "w\u00f6"))
 
 
 def test_amp_is_refused_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,6 +210,47 @@ def test_the_line_of_an_interruption(capsys: pytest.CaptureFixture[str]) -> None
 def test_a_config_without_a_model() -> None:
     with pytest.raises(UserError, match="has no model: inherit one"):
         launch.build_runner(Config(dict(work_dir="w")))
+
+
+class FailingWrite:
+    """A Runner that trains until a file can't be written."""
+
+    max_iters, cfg = 9, None
+
+    def __init__(self, work_dir: Path, error: Exception) -> None:
+        self.work_dir, self.error, self.iter = str(work_dir), error, 4
+
+    def train(self) -> None:
+        raise self.error
+
+
+def test_a_file_that_cannot_be_written_is_named_with_how_to_go_on(
+    tmp_path: Path,
+) -> None:
+    error = OSError(errno.EROFS, "Read-only file system", "w/iter_5.pth")
+    with pytest.raises(UserError) as caught:
+        run(FailingWrite(tmp_path, error), "train")  # type: ignore[arg-type]
+    assert str(caught.value).startswith(
+        "w/iter_5.pth: read-only file system; write to another place; in iteration 5 "
+        "of 9; no checkpoint is written yet"
+    )
+
+
+def test_a_process_that_is_gone_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = RuntimeError("[gloo/pair.cc:534] Connection closed by peer [127.0.0.1]:1")
+    runner: Any = FailingWrite(Path("none"), error)
+    with pytest.raises(RuntimeError, match="Connection closed"):
+        run(runner, "train")
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    runner.cfg = {}
+    with pytest.raises(UserError, match="another process has ended: what it printed"):
+        run(runner, "train")
+    runner.error = RuntimeError("Timed out waiting 3000ms for recv operation")
+    with pytest.raises(UserError, match="another process did not answer: it is frozen"):
+        run(runner, "train")
+    runner.error = RuntimeError("shape mismatch")
+    with pytest.raises(RuntimeError, match="shape"):
+        run(runner, "train")
 
 
 def training_config(folder: Path, **values: Any) -> Config:

@@ -122,8 +122,13 @@ class LoadImageFromFile(HostLoadImageFromFile):  # type: ignore[misc]
             content = fileio.get(path, backend_args=self.backend_args)
         backend = self.imdecode_backend
         image = None
-        if content:
-            image = mmcv.imfrombytes(content, self.color_type, backend=backend)
+        if content and not is_cut_off(content):
+            try:
+                image = mmcv.imfrombytes(content, self.color_type, backend=backend)
+            except (OSError, ValueError, SyntaxError, cv2.error) as error:
+                raise UserError(
+                    f"failed to load image: {path}: {error}; {_CURE}"
+                ) from error
         if image is None:
             raise UserError(f"failed to load image: {path} {_why_not(content)}")
         tag = read_orientation(content)
@@ -143,14 +148,37 @@ class LoadImageFromFile(HostLoadImageFromFile):  # type: ignore[misc]
         return f"{text[:-1]}, orientation={self.orientation!r})"
 
 
+def is_cut_off(content: bytes) -> bool:
+    """Return whether a JPEG file ends too early.
+
+    OpenCV 4 makes gray of the missing rows and says nothing. Other formats that are cut
+    off no decoder reads.
+
+    Args:
+        content: A file of any format; others are not looked at.
+
+    Examples:
+        >>> whole = cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
+        >>> is_cut_off(whole), is_cut_off(whole[:-9]), is_cut_off(whole + b"more")
+        (False, True, False)
+    """
+    if not content.startswith(b"\xff\xd8") or content.endswith(b"\xff\xd9"):
+        return False
+    # The end's mark behind the last scan's: neither occurs among a scan's own bytes.
+    scan = content.rfind(b"\xff\xda")
+    return scan < 0 or content.rfind(b"\xff\xd9") < scan
+
+
+_CURE = "download it again or list it in the dataset's `exclude`"
+
+
 def _why_not(content: bytes) -> str:
+    if is_cut_off(content):
+        return f"({len(content)} bytes) is cut off; {_CURE}"
     buffer = np.frombuffer(content, np.uint8)
     raw = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED) if content else None
     if raw is None:
-        return (
-            f"({len(content)} bytes) is cut off or no image; download it again or list "
-            "it in the dataset's `exclude`"
-        )
+        return f"({len(content)} bytes) is cut off or no image; {_CURE}"
     bands = raw.shape[2] if raw.ndim == 3 else 1
     return (
         f"holds {raw.dtype} values in {bands} bands, which OpenCV doesn't read as a "
