@@ -177,9 +177,10 @@ def host_takes_class_weights(avg_non_ignore: bool, ignored: bool) -> bool:
         >>> host_takes_class_weights(avg_non_ignore=False, ignored=False)
         True
     """
-    label = torch.tensor([[[0, 255 if ignored else 1]]])
-    logits, weight = torch.zeros(1, 2, 1, 2), torch.ones(2)
-    options = {"ignore_index": 255, "avg_non_ignore": avg_non_ignore}
+    classes = 2
+    label = torch.tensor([[[0, classes if ignored else 1]]])
+    logits, weight = torch.zeros(1, classes, 1, 2), torch.ones(classes)
+    options = {"ignore_index": classes, "avg_non_ignore": avg_non_ignore}
     try:
         cross_entropy(logits, label, class_weight=weight, **options)
     except IndexError:
