@@ -22,6 +22,7 @@ from mmseg_cosda.engine.run_start import choose_start, remove_leftovers
 from mmseg_cosda.work_dir import (
     last_checkpoint,
     read_curve,
+    read_last_evaluation,
     read_lines,
     was_evaluated,
     write_last_evaluation,
@@ -57,10 +58,18 @@ STRANGE = (
     "iter_9000.pth.bak",
     ".iter_9000.pth.abcd1234",
     ".iter_9000.pth.my-copy",
+    "..replaced.json.x_7abcde",
+    ".last_evaluation.a1b2c3d4",
+    ".notes.txt.abcd1234",
     "iter_.pth",
     "my_iter_9000.pth",
     "iter_9000_old.pth",
 )
+LEFT_BY_KILLS = {
+    ".iter_9000.pth.abcd1234",
+    "..replaced.json.x_7abcde",
+    ".last_evaluation.a1b2c3d4",
+}
 POINTERS = (
     None,
     "",
@@ -156,7 +165,7 @@ def test_it_is_the_newest_whole_one_of_this_folder(
         assert len(start.lines) == len(found.damaged) + 1
         remove_leftovers(here)
         left = {path.name for path in here.iterdir()}
-        assert strange - left == strange & {".iter_9000.pth.abcd1234"}
+        assert strange - left == strange & LEFT_BY_KILLS
         assert newest_whole(here) == found
 
 
@@ -207,7 +216,8 @@ def test_a_log_that_was_cut_off_tells_what_it_told_before(
         assert [*curve] == sorted(curve)
         for step in steps:  # without a note what was logged counts
             assert was_evaluated(Path(root), step) == (step in wanted)
-        write_last_evaluation(Path(root), steps[0])
+        write_last_evaluation(Path(root), steps[0], {"mIoU": cut, "name": "a"})
+        assert read_last_evaluation(Path(root)) == (steps[0], {"mIoU": cut})
         assert [was_evaluated(Path(root), s) for s in steps] == [
             s == steps[0] for s in steps
         ]
