@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple
 
+import pytest
 import torch
 from helpers.properties import examples
 from hypothesis import given
@@ -167,6 +168,20 @@ def test_it_is_the_newest_whole_one_of_this_folder(
         left = {path.name for path in here.iterdir()}
         assert strange - left == strange & LEFT_BY_KILLS
         assert newest_whole(here) == found
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_checkpoint_cut_anywhere_is_refused_in_a_line(old: bool) -> None:
+    content = written(50, 1, old, "")
+    with TemporaryDirectory() as root:
+        path = Path(root, "iter_50.pth")
+        path.write_bytes(content)
+        assert newest_whole(root).path == path
+        for length in range(0, len(content), 7 if old else 29):
+            path.write_bytes(content[:length])
+            found = newest_whole(root)
+            assert found.path is None
+            assert [name for name, _ in found.damaged] == ["iter_50.pth"]
 
 
 @examples(20)
