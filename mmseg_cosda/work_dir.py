@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ Curve = dict[int, dict[str, float]]
 CLASS_PREFIX = "IoU."
 """Leads the names of metrics of one class."""
 LAST_EVALUATION = "last_evaluation"
-"""Holds the iteration of the last evaluation that was carried to its end."""
+"""Holds iteration and metrics of the last evaluation that was carried to its end."""
 THINNED = 50
 FORMER_NAMES = {"purity": "match_precision", "split": "assignment_accuracy"}
 """What earlier versions logged a diagnosis as."""
@@ -186,13 +187,36 @@ def was_evaluated(work_dir: Path, step: int) -> bool:
         work_dir: Work folder of a training.
         step: The iteration that it goes on from.
     """
+    noted = read_last_evaluation(work_dir)
+    return step in read_curve(work_dir) if noted is None else noted[0] == step
+
+
+def read_last_evaluation(work_dir: Path) -> tuple[int, dict[str, float]] | None:
+    """Return which evaluation was carried to its end, and what it found.
+
+    Args:
+        work_dir: Work folder of a training.
+
+    Returns:
+        Its iteration, 0 for none, and its metrics; None without a note.
+    """
     try:
-        return int((work_dir / LAST_EVALUATION).read_text()) == step
-    except (OSError, ValueError):
-        return step in read_curve(work_dir)
+        noted = json.loads((work_dir / LAST_EVALUATION).read_text())
+        return int(noted["step"]), dict(noted["metrics"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
-def write_last_evaluation(work_dir: Path, step: int) -> None:
-    """Note which evaluation was carried to its end, 0 for none."""
+def write_last_evaluation(
+    work_dir: Path, step: int, metrics: Mapping[str, Any] | None = None
+) -> None:
+    """Note which evaluation was carried to its end.
+
+    Args:
+        work_dir: Work folder of a training.
+        step: Its iteration; 0 for none.
+        metrics: What it found; what is no number is left out.
+    """
+    found = {k: float(v) for k, v in (metrics or {}).items() if isinstance(v, Real)}
     with atomic_write(work_dir / LAST_EVALUATION) as file:
-        file.write(str(step).encode())
+        file.write(json.dumps({"step": step, "metrics": found}).encode())

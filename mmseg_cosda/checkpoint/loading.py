@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -200,6 +201,9 @@ def plain_errors(name: str) -> Iterator[None]:
         ) from error
     except (
         RuntimeError,
+        AssertionError,
+        ArithmeticError,
+        struct.error,  # a number of the old format, cut off
         EOFError,
         OSError,
         ValueError,

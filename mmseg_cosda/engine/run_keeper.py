@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from mmengine import dist
-from mmengine.hooks import CheckpointHook, Hook
+from mmengine.hooks import (
+    CheckpointHook,
+    Hook,
+    ParamSchedulerHook,
+    RuntimeInfoHook,
+)
 from mmengine.logging import print_log
 from mmengine.registry import HOOKS
 from mmengine.runner import IterBasedTrainLoop
@@ -38,8 +43,14 @@ from mmseg_cosda.engine.stop_signal import StopSignal, same_length_everywhere
 from mmseg_cosda.errors import Stopped
 from mmseg_cosda.locks import TRAINING as LOCK
 from mmseg_cosda.locks import FolderLock
-from mmseg_cosda.work_dir import was_evaluated, write_last_evaluation
+from mmseg_cosda.work_dir import (
+    read_last_evaluation,
+    was_evaluated,
+    write_last_evaluation,
+)
 
+EVALUATED = "evaluated"
+"""Entry of ``meta["training"]``: whether its iteration's evaluation is in it."""
 CURE = "wait until it has ended, stop it, or choose another --work-dir"
 
 
@@ -72,7 +83,8 @@ class RunKeeper(Hook):
         self._folder: Path | None = None
         self._backends: list[PatientBackend] = []
         self._check: Callable[[], None] = lambda: None
-        self._evaluated = False
+        self._evaluating = self._included = self._evaluated = False
+        self._metrics: dict[str, float] = {}
         self._stop = StopSignal()
 
     def begin(self, runner: Any, check: Callable[[], None]) -> None:
@@ -115,6 +127,8 @@ class RunKeeper(Hook):
         """Say what has changed since the checkpoint that a training goes on from."""
         if self._resumed is None:
             return
+        trained = checkpoint["meta"].get(TRAINING) or {}
+        self._included = bool(trained.get(EVALUATED))
         for line in reconcile(runner, checkpoint):
             print_log(line, logger="current")
         if self._folder is not None:
@@ -137,7 +151,9 @@ class RunKeeper(Hook):
         """Stand between the host's hook and the files; say if nothing is left."""
         self._stop.listen(runner)
         pass_over_done(runner.train_loop)
-        self._evaluated = on_main(lambda: last_evaluated(runner))
+        self._evaluated, self._metrics = on_main(
+            lambda: last_evaluated(runner, self._included)
+        )
         if dist.is_main_process() and self._folder is not None:
             finish_removals(self._folder, names_kept(runner, self._resumed))
         for hook in _checkpoint_hooks(runner):
@@ -171,15 +187,30 @@ class RunKeeper(Hook):
         if step % loop.val_interval != 0 and step != loop.max_iters:
             return
         if self._evaluated:
+            self._tell_metrics(runner)
             return
         self._check()
         print_log(f"iteration {step} was not evaluated: now", logger="current")
         runner.val_loop.run()
 
+    def _tell_metrics(self, runner: Any) -> None:
+        """Tell an evaluation to what keeps it: the checkpoint is older than that."""
+        for hook in runner.hooks if self._metrics else ():
+            if isinstance(hook, RuntimeInfoHook | ParamSchedulerHook):
+                hook.after_val_epoch(runner, self._metrics)
+
+    def before_val(self, runner: Any) -> None:
+        """From here on a checkpoint has the evaluation in it: that of a new best."""
+        self._evaluating = True
+
+    def after_val(self, runner: Any) -> None:
+        """From here on it is one of a later iteration."""
+        self._evaluating = False
+
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         """Add what a resume compares, and the gradients of an open window."""
         state = training_state(runner, int(checkpoint["meta"]["iter"]))
-        checkpoint["meta"][TRAINING] = state
+        checkpoint["meta"][TRAINING] = {**state, EVALUATED: self._evaluating}
         alone = state["processes"] == 1
         if "optimizer" in checkpoint and state["open_window"] and alone:
             checkpoint[GRADIENTS] = open_gradients(runner.model)
@@ -241,7 +272,7 @@ class RunKeeper(Hook):
         """Remove what is replaced by now, and note that this evaluation is complete."""
         self._flush()
         if dist.is_main_process():
-            write_last_evaluation(Path(runner.work_dir), runner.iter)
+            write_last_evaluation(Path(runner.work_dir), runner.iter, metrics)
 
     def _flush(self) -> None:
         for backend in self._backends:
@@ -253,16 +284,23 @@ class RunKeeper(Hook):
         self._lock.release()
 
 
-def last_evaluated(runner: Any) -> bool:
-    """Return whether a training's iteration is evaluated, and let none behind it be.
+def last_evaluated(runner: Any, included: bool) -> tuple[bool, dict[str, float]]:
+    """Find out about the evaluation of an iteration, and let none behind it be noted.
 
     Args:
         runner: That has loaded what it goes on from.
+        included: Whether the evaluation is in it.
+
+    Returns:
+        Whether it was carried to its end, and its metrics if it is not included.
     """
     folder, step = Path(runner.work_dir), runner.iter
-    evaluated = bool(step) and was_evaluated(folder, step)
+    noted = read_last_evaluation(folder)
+    if step and noted is not None and noted[0] == step:
+        return True, {} if included else noted[1]
+    evaluated = bool(step) and (included or was_evaluated(folder, step))
     write_last_evaluation(folder, step if evaluated else 0)
-    return evaluated
+    return evaluated, {}
 
 
 def names_kept(runner: Any, resumed: str | None) -> set[str]:

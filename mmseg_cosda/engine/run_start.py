@@ -18,8 +18,8 @@ from mmseg_cosda.errors import UserError
 
 Made = TypeVar("Made")
 HOST_NAMES = ("iter_{}.pth", "epoch_{}.pth")
-# What a killed ``atomic_write`` of a checkpoint leaves.
-LEFTOVER = re.compile(r"\..+\.pth\.[a-z0-9_]{8}")
+# What a killed ``atomic_write`` of a checkpoint or of a note leaves.
+LEFTOVER = re.compile(r"\.(.+\.(pth|json)|last_evaluation)\.[a-z0-9_]{8}")
 
 
 class Start(NamedTuple):
@@ -82,8 +82,8 @@ def checkpoint_folder(runner: Any) -> Path | None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed writers of checkpoints left, in a folder that is locked."""
-    for path in folder.glob(".*.pth.*"):
+    """Remove what killed writers left, in a folder that is locked."""
+    for path in folder.glob(".*"):
         if LEFTOVER.fullmatch(path.name):
             path.unlink(missing_ok=True)
 

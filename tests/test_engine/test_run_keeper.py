@@ -236,6 +236,7 @@ def test_a_lost_evaluation_is_made_up(
         for name in ("whole", "parts")
     ]
     assert infos[0]["best_score"] == infos[1]["best_score"]
+    assert metrics_of(tmp_path / "parts") == metrics_of(tmp_path / "whole")
     # A finished run evaluates nothing again, and says so.
     logged = demo_config(tmp_path / "parts", 6, resume=True, **EVALUATED)
     logged.log_level = "INFO"
@@ -243,6 +244,40 @@ def test_a_lost_evaluation_is_made_up(
     train_to_end(logged)
     assert "nothing is left to train" in said(tmp_path / "parts")
     assert "was not evaluated" not in said(tmp_path / "parts")
+
+
+def metrics_of(work_dir: Path) -> list[float]:
+    """What the last checkpoint knows of evaluations."""
+    scalars = content(work_dir / "iter_6.pth")["message_hub"]["log_scalars"]
+    found: list[float] = scalars["val/mIoU"]._log_history.tolist()
+    return found
+
+
+def test_an_evaluation_behind_its_checkpoint_is_not_forgotten(tmp_path: Path) -> None:
+    """A schedule follows it; killed before the next checkpoint it is in none."""
+    plateau = dict(
+        type="ReduceOnPlateauLR",
+        monitor="mIoU",
+        rule="less",
+        patience=0,
+        factor=0.5,
+        by_epoch=True,
+        min_value=-1.0,
+    )
+    options = {**EVALUATED, "default_hooks.checkpoint.save_best": None}
+
+    def train(folder: str, iterations: int, **more: Any) -> dict[str, Any]:
+        cfg = demo_config(tmp_path / folder, iterations, **options, **more)
+        cfg.param_scheduler = [plateau]
+        return train_to_end(cfg)
+
+    whole = train("whole", 6)
+    train("parts", 3)
+    parts = train("parts", 6, resume=True)
+    assert len(metrics_of(tmp_path / "whole")) == 1
+    assert metrics_of(tmp_path / "parts") == metrics_of(tmp_path / "whole")
+    assert parts["param_schedulers"] == whole["param_schedulers"]
+    assert_equal_states(parts["state_dict"], whole["state_dict"], "state_dict")
 
 
 def test_the_old_goes_when_the_new_is_written(
@@ -268,11 +303,12 @@ def test_the_best_of_another_folder_stays(tmp_path: Path) -> None:
     state = content(tmp_path / "b" / "iter_3.pth")
     state["message_hub"]["runtime_info"]["best_score"] = -1.0
     torch.save(state, tmp_path / "b" / "iter_3.pth")
-    (tmp_path / "b" / ".iter_6.pth.abcd1234").touch()  # of a killed writer
+    for name in (".iter_6.pth", "..replaced.json", ".last_evaluation"):
+        (tmp_path / "b" / f"{name}.abcd1234").touch()  # of a killed writer
     train_to_end(demo_config(tmp_path / "b", 6, resume=True, **EVALUATED))
     assert old.is_file()
     assert len([*(tmp_path / "b").glob("best_*.pth")]) == 1
-    assert not [*(tmp_path / "b").glob(".*.pth.*")]
+    assert not [*(tmp_path / "b").glob(".*")]
     info = content(tmp_path / "b" / "iter_6.pth")["message_hub"]["runtime_info"]
     assert Path(info["best_ckpt"]).parent == tmp_path / "b"
 
@@ -286,7 +322,7 @@ def test_begun_over_others_it_says_so_and_is_alone(parts: Path, tmp_path: Path) 
     assert "checkpoints of an earlier training (iter_6.pth)" in said(tmp_path / "work")
     assert len([hook for hook in runner.hooks if isinstance(hook, RunKeeper)]) == 1
     assert not [*(tmp_path / "work").glob("*.lock")]
-    assert json.loads((tmp_path / "work" / "last_evaluation").read_text()) == 1
+    assert json.loads((tmp_path / "work" / "last_evaluation").read_text())["step"] == 1
 
 
 def test_a_folder_in_use_is_refused_by_any_script(

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple
 
+import pytest
 import torch
 from helpers.properties import examples
 from hypothesis import given
@@ -22,6 +23,7 @@ from mmseg_cosda.engine.run_start import choose_start, remove_leftovers
 from mmseg_cosda.work_dir import (
     last_checkpoint,
     read_curve,
+    read_last_evaluation,
     read_lines,
     was_evaluated,
     write_last_evaluation,
@@ -57,10 +59,18 @@ STRANGE = (
     "iter_9000.pth.bak",
     ".iter_9000.pth.abcd1234",
     ".iter_9000.pth.my-copy",
+    "..replaced.json.x_7abcde",
+    ".last_evaluation.a1b2c3d4",
+    ".notes.txt.abcd1234",
     "iter_.pth",
     "my_iter_9000.pth",
     "iter_9000_old.pth",
 )
+LEFT_BY_KILLS = {
+    ".iter_9000.pth.abcd1234",
+    "..replaced.json.x_7abcde",
+    ".last_evaluation.a1b2c3d4",
+}
 POINTERS = (
     None,
     "",
@@ -156,8 +166,22 @@ def test_it_is_the_newest_whole_one_of_this_folder(
         assert len(start.lines) == len(found.damaged) + 1
         remove_leftovers(here)
         left = {path.name for path in here.iterdir()}
-        assert strange - left == strange & {".iter_9000.pth.abcd1234"}
+        assert strange - left == strange & LEFT_BY_KILLS
         assert newest_whole(here) == found
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_checkpoint_cut_anywhere_is_refused_in_a_line(old: bool) -> None:
+    content = written(50, 1, old, "")
+    with TemporaryDirectory() as root:
+        path = Path(root, "iter_50.pth")
+        path.write_bytes(content)
+        assert newest_whole(root).path == path
+        for length in range(0, len(content), 7 if old else 29):
+            path.write_bytes(content[:length])
+            found = newest_whole(root)
+            assert found.path is None
+            assert [name for name, _ in found.damaged] == ["iter_50.pth"]
 
 
 @examples(20)
@@ -207,7 +231,8 @@ def test_a_log_that_was_cut_off_tells_what_it_told_before(
         assert [*curve] == sorted(curve)
         for step in steps:  # without a note what was logged counts
             assert was_evaluated(Path(root), step) == (step in wanted)
-        write_last_evaluation(Path(root), steps[0])
+        write_last_evaluation(Path(root), steps[0], {"mIoU": cut, "name": "a"})
+        assert read_last_evaluation(Path(root)) == (steps[0], {"mIoU": cut})
         assert [was_evaluated(Path(root), s) for s in steps] == [
             s == steps[0] for s in steps
         ]

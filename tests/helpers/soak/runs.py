@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import statistics
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from helpers.soak.kills import Kill
 from helpers.soak.project import LOG_INTERVAL, VAL_INTERVAL, Project, require_success
 from helpers.soak.watch import iteration_of, names_in, resident, starts_of
+from mmseg_cosda.work_dir import LAST_EVALUATION, read_last_evaluation
 
 Tell = Callable[[int], None]
 """Is told the iteration."""
@@ -62,12 +64,13 @@ def run_undisturbed(project: Project, tell: Tell) -> Undisturbed:
 
 def _evaluation(work_dir: Path) -> Iterator[tuple[int, float]]:
     """Find how long the last evaluation took, by the times of its files."""
-    note = work_dir / "last_evaluation"
-    try:
-        step, ended = int(note.read_text()), note.stat().st_mtime
-        yield step, ended - (work_dir / f"iter_{step}.pth").stat().st_mtime
-    except (OSError, ValueError):
+    noted = read_last_evaluation(work_dir)
+    if noted is None:
         return
+    paths = work_dir / LAST_EVALUATION, work_dir / f"iter_{noted[0]}.pth"
+    with contextlib.suppress(OSError):  # replaced in between
+        ended, began = (path.stat().st_mtime for path in paths)
+        yield noted[0], ended - began
 
 
 def run_killed(
