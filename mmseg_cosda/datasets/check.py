@@ -30,7 +30,11 @@ from mmseg_cosda.datasets.folder import FolderSegDataset
 from mmseg_cosda.datasets.image_files import picture_reader
 from mmseg_cosda.datasets.label_maps import IGNORE_INDEX
 from mmseg_cosda.datasets.pseudo_label import pseudo_label_name
-from mmseg_cosda.datasets.pseudo_label_files import other_classes, read_report
+from mmseg_cosda.datasets.pseudo_label_files import (
+    FileRecord,
+    other_classes,
+    read_report,
+)
 from mmseg_cosda.datasets.transforms.raw_ids import RawIdsToTrainIds
 
 LABEL_LOADERS = (RawIdsToTrainIds, LoadAnnotations)
@@ -198,7 +202,9 @@ def _list_pseudo_labels(
     for info in infos:
         label = pseudo_label_name(info["img_path"], [root])
         info.update(seg_map_path=os.path.join(folder, label), label_map=None)
-        info.update(pseudo_label=True, record=files.get(label))
+        info["pseudo_label"] = True
+        if label in files:
+            info["record"] = FileRecord.parse(files[label])
     dataset.same_size = False  # a pseudo-label has the network's input size
     return dataset, infos
 

@@ -73,8 +73,9 @@ def files(folder: Path) -> dict[str, bytes]:
     }
     if "report.json" in found:
         report = json.loads(found["report.json"])
-        for record in report["files"].values():
-            del record[1]
+        for name, record in report["files"].items():
+            size, _, crc = record.split()
+            report["files"][name] = f"{size} {crc}"
         found["report.json"] = json.dumps(report).encode()
     return found
 

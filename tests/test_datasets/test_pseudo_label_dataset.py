@@ -354,7 +354,7 @@ def test_reports_of_other_versions(root: Path, lines: list[str]) -> None:
     report.write_text("{}")
     build(root)
     assert "earlier version" in lines.pop()
-    for damaged in ("", "[]", '{"classes": 3}', '{"files": {"a.png": [1]}}'):
+    for damaged in ("", "[]", '{"classes": 3}', '{"files": {"a": "1 2"}}'):
         report.write_text(damaged)
         with pytest.raises(UserError, match=r"report\.json .*made by hand"):
             build(root)
