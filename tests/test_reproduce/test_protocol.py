@@ -73,10 +73,11 @@ def test_other_data_behind_the_same_config_is_said() -> None:
     assert "files of pseudo_labels a, but b (`r2`)" in line(*labels)
     labels[2]["pseudo_labels"] = "another teacher seed 0"
     assert line(*labels) == ""
-    inner = {f"{TARGET}.type": "PseudoLabelDataset", f"{TARGET}.dataset.type": "A"}
-    assert "files of target target, but z" in line(
-        result(), result(**inner, target="z")
-    )
+    taught = result(target="z")
+    values = taught["record"][0]["values"]
+    values[f"{TARGET}.dataset.type"] = values.pop(f"{TARGET}.type")
+    values[f"{TARGET}.type"] = "PseudoLabelDataset"
+    assert "files of target target, but z" in line(result(), taught)
 
 
 def test_results_without_a_record_are_counted() -> None:
