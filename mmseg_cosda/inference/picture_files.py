@@ -110,30 +110,68 @@ def _match(pattern: Path, out: Path, skipped: Counter[str]) -> tuple[Path, list[
         fixed.append(part)
     found: dict[Path, None] = {}
     own = Path(os.path.realpath(out))
-    for match in sorted(glob.glob(str(pattern), recursive=True)):
-        path = Path(match)
+    seen: set[str] = set()
+    # The shortest way to a folder first, where links lead to it in several.
+    for path in sorted(_expand(pattern), key=_by_depth):
         if Path(os.path.realpath(path)).is_relative_to(own):
             continue
         if path.is_dir():
-            found.update(dict.fromkeys(_walk(path, out, skipped)))
+            found.update(dict.fromkeys(_walk(path, out, skipped, seen)))
         elif path not in found and _is_picture(path, skipped):
             found[path] = None
-    return Path(*fixed), list(found)
+    once: dict[tuple[str, str], Path] = {}
+    for path in sorted(found, key=_by_depth):
+        once.setdefault((os.path.realpath(path.parent), path.name), path)
+    return Path(*fixed), sorted(once.values())
 
 
-def _walk(folder: Path, out: Path, skipped: Counter[str]) -> Iterator[Path]:
-    """Yield the pictures below a folder; a loop of symbolic links ends."""
-    seen = {os.path.realpath(out)}
-    for here, folders, files in os.walk(folder, followlinks=True):
+def _by_depth(path: Path) -> tuple[int, Path]:
+    return len(path.parts), path
+
+
+def _expand(pattern: Path) -> Iterator[Path]:
+    """Yield what a pattern matches; ``**`` enters each folder once.
+
+    The library's ``glob`` follows links that lead in circles in all their ways, which
+    are billions.
+    """
+    parts = pattern.parts
+    if "**" not in parts:
+        yield from map(Path, glob.glob(str(pattern)))
+        return
+    start = parts.index("**")
+    rest = parts[start + 1 :]
+    for base in glob.glob(str(Path(*parts[:start]))):
+        if not rest:
+            yield Path(base)
+            continue
+        for folder in _folders(base, set()):
+            yield from _expand(Path(glob.escape(folder), *rest))
+
+
+def _folders(top: str | Path, seen: set[str]) -> Iterator[str]:
+    """Yield a folder and those below it, none twice; hidden ones are left out."""
+    for here, folders, _ in os.walk(top, followlinks=True):
         real = os.path.realpath(here)
         if real in seen:
             folders.clear()
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for file in sorted(files):
-            if _is_picture(Path(here, file), skipped):
-                yield Path(here, file)
+        yield here
+
+
+def _walk(
+    folder: Path, out: Path, skipped: Counter[str], seen: set[str] | None = None
+) -> Iterator[Path]:
+    """Yield the pictures below a folder; a loop of symbolic links ends."""
+    seen = set() if seen is None else seen
+    seen.add(os.path.realpath(out))
+    for here in _folders(folder, seen):
+        for file in sorted(os.listdir(here)):
+            path = Path(here, file)
+            if not path.is_dir() and _is_picture(path, skipped):
+                yield path
 
 
 def _is_picture(path: Path, skipped: Counter[str]) -> bool:
