@@ -243,7 +243,7 @@ class RunKeeper(Hook):
         Raises:
             Stopped: With SIGTERM's status.
         """
-        saved = None
+        saved, self._evaluating = None, False  # it isn't carried to its end
         for hook in _checkpoint_hooks(runner):
             if hook.by_epoch:
                 continue  # one within an epoch couldn't be gone on from
