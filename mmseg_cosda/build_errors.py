@@ -74,7 +74,7 @@ def explain(error: Exception, cfg: Any = None) -> str | None:
         wrong = [k for k in kinds if k not in registered_names("optimizer")]
         return _unknown_type(wrong[0], "optimizer", files) if wrong else None
     if unexpected := _UNEXPECTED.search(text):
-        return _unexpected_key(*unexpected.groups(), files)
+        return _unexpected_key(unexpected[1], unexpected[2], unexpected[3], files)
     if missing := _MISSING.search(text):
         if of_type(missing[1]) is None:
             return None

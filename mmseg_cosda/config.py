@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import copy
 import difflib
+import errno
 import importlib.util
 import os
 import re
 import sys
+import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +28,7 @@ from mmseg_cosda.config_keys import (
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.safe_yaml import refuse_executable_yaml
 
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 SUFFIXES = (".py", ".yml", ".yaml", ".json")
 
 # Methods of the host's Config whose local ``filename`` is the config being read.
@@ -142,6 +145,12 @@ def _shipped_configs(package: str) -> Path:
 
 def _explain(error: Exception, config: Path) -> str:
     """Say in a line which file of a config's chain is wrong, where and how."""
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return (
+            f"config {_shown(config)}: the host copies it to {tempfile.gettempdir()} "
+            f"to read it, and can't write there ({error.strerror}); make room, or set "
+            f"TMPDIR to another folder"
+        )
     files, line = _chain(error, config)
     if isinstance(error, OSError) and not files[-1].is_file():
         owner = [file for file in files if file.is_file()][-1]

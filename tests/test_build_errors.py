@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,11 @@ def cfg(tmp_path: Path) -> Any:
     return Config.fromfile(tmp_path / "a.py")
 
 
+def loader(cfg: Any) -> None:
+    dataset: Any = [1]
+    DataLoader(dataset, **cfg.train_dataloader)
+
+
 def sgd(cfg: Any) -> None:
     OPTIMIZERS.get("SGD")([], lrr=cfg.optimizer.lrr)
 
@@ -69,7 +75,7 @@ def sgd(cfg: Any) -> None:
             "a.py, line 5: randomness takes no 'sede'; did you mean 'seed'?",
         ),
         (
-            lambda cfg: DataLoader([1], **cfg.train_dataloader),
+            loader,
             "a.py, line 6: train_dataloader takes no 'batchsize'; did you mean "
             "'batch_size'?",
         ),
@@ -98,6 +104,10 @@ def test_an_optimizer_that_the_host_s_constructor_does_not_find() -> None:
     assert explain(error, cfg) == "no optimizer is called 'AdmaW'; did you mean AdamW?"
 
 
+def throw(error: Exception) -> None:
+    raise error
+
+
 def test_errors_that_are_nobody_s_config(cfg: Any) -> None:
     for error in (
         KeyError("weight"),
@@ -108,7 +118,7 @@ def test_errors_that_are_nobody_s_config(cfg: Any) -> None:
     ):
         assert explain(error, cfg) is None
         with pytest.raises(type(error)):
-            run_tool(lambda error=error: (_ for _ in ()).throw(error))
+            run_tool(functools.partial(throw, error))
 
 
 def test_a_tool_tells_what_it_builds(capsys: pytest.CaptureFixture[str]) -> None:

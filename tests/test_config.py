@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -125,6 +126,18 @@ def test_a_custom_import_that_fails_is_told(write: Write) -> None:
         "config a.py: ImportError: Failed to import no.such.module; put the folder of "
         "the module on PYTHONPATH"
     )
+
+
+def test_a_full_folder_of_temporary_files_is_told(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", full)
+    found = refusal(write("a = 1"))
+    assert "config a.py: the host copies it to " in found
+    assert found.endswith("make room, or set TMPDIR to another folder")
 
 
 def test_bases_that_share_a_key_are_told(write: Write) -> None:

@@ -135,3 +135,21 @@ def test_an_output_that_is_full_or_that_nobody_reads(
         run_tool(lambda: print("figures"))
     assert caught.value.code == 141
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_interrupted_while_it_saves_the_former_file_stays(
+    tmp_path: Path, stop: type[BaseException]
+) -> None:
+    path = tmp_path / "iter_6.pth"
+    path.write_bytes(b"former")
+
+    def save() -> None:
+        with atomic_write(path) as file:
+            file.write(b"ne")
+            raise stop
+
+    with pytest.raises(stop):
+        save()
+    assert [*tmp_path.iterdir()] == [path]
+    assert path.read_bytes() == b"former"

@@ -89,7 +89,8 @@ def test_a_handler_of_the_program_s_own_stays(tmp_path: Path) -> None:
 
 
 def test_workers_pass_over_the_signal_of_a_scheduler_and_obey_their_parent() -> None:
-    loader = DataLoader(torch.arange(40), num_workers=1)  # type: ignore[arg-type]
+    numbers: Any = torch.arange(40)
+    loader: Any = DataLoader(numbers, num_workers=1)
     make_workers_patient(loader)
     batches = iter(loader)
     next(batches)
@@ -111,7 +112,8 @@ def test_a_killed_worker_is_one_line() -> None:
         iter, max_iters, work_dir = 4, 9, "none"
 
         def test(self) -> None:
-            loader = DataLoader(torch.arange(400), num_workers=1)  # type: ignore
+            numbers: Any = torch.arange(400)
+            loader: Any = DataLoader(numbers, num_workers=1)
             batches = iter(loader)
             next(batches)
             batches._workers[0].kill()
