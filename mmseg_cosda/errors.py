@@ -6,9 +6,10 @@ import contextlib
 import errno
 import os
 import re
+import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 TRACEBACK = "MMSEG_COSDA_TRACEBACK"
 """Environment variable: set to 1, a tool's error comes with its traceback."""
@@ -40,14 +41,32 @@ class UserError(ValueError):
 
 
 class Stopped(SystemExit):
-    """A training that a signal ended, in order.
+    """What a signal ended, in order.
 
     Args:
-        signal: Its number; the exit status is the shell's, 128 more.
+        number: The signal's; the exit status is the shell's, 128 more.
     """
 
-    def __init__(self, signal: int) -> None:
-        super().__init__(128 + signal)
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+
+
+@contextlib.contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end a block as an error does, so that what it holds is put in order.
+
+    Yields:
+        Nothing. Behind the block the signal does what it did before.
+    """
+
+    def end(number: int, frame: object) -> None:
+        raise Stopped(number)
+
+    before = signal.signal(signal.SIGTERM, end) or signal.SIG_DFL
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def about_file(error: OSError) -> str:

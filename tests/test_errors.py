@@ -5,12 +5,19 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
-from mmseg_cosda.errors import TRACEBACK, UserError, run_tool
+from mmseg_cosda.errors import (
+    TRACEBACK,
+    Stopped,
+    UserError,
+    ended_by_sigterm,
+    run_tool,
+)
 from mmseg_cosda.files import atomic_write
 
 
@@ -153,3 +160,11 @@ def test_interrupted_while_it_saves_the_former_file_stays(
         save()
     assert [*tmp_path.iterdir()] == [path]
     assert path.read_bytes() == b"former"
+
+
+def test_sigterm_ends_a_block_and_means_what_it_did_behind_it() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Stopped) as stop, ended_by_sigterm():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert stop.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) is before

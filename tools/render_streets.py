@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -26,7 +25,7 @@ from benchmarks.torcs2camvid.street_renderer.job import (
     render_all,
 )
 from mmseg_cosda.commands import tool_parser
-from mmseg_cosda.errors import UserError, run_tool
+from mmseg_cosda.errors import UserError, ended_by_sigterm, run_tool
 
 DATASET_SEED = 50_000
 EPILOG = """\
@@ -102,10 +101,9 @@ def main(args: Sequence[str] | None = None) -> None:
     if len(todo) < len(indices):
         print(f"{len(indices) - len(todo)} of {len(indices)} images are there already")
     if todo:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         bar = ProgressBar(len(todo), file=sys.stderr)
         rendered = render_all(out, todo, options.seed, options.torcs, options.workers)
-        with closing(rendered):
+        with ended_by_sigterm(), closing(rendered):
             for _ in rendered:
                 bar.update()
         print(file=sys.stderr)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import signal
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import mmseg_cosda  # noqa: F401  (before any config is read)
 from mmseg_cosda.commands import in_checkout, tool_parser
-from mmseg_cosda.errors import UserError, run_tool
+from mmseg_cosda.errors import UserError, ended_by_sigterm, run_tool
 from mmseg_cosda.files import atomic_write
 from mmseg_cosda.reproduce.evidence import (
     LABELS,
@@ -241,9 +239,9 @@ def main(args: Sequence[str] | None = None) -> None:
     if options.dry_run:
         show_commands(plan, runs)
         return
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     pending = [] if options.no_runs else runs
-    failed = execute(plan, pending, lambda line: print(line, flush=True))
+    with ended_by_sigterm():
+        failed = execute(plan, pending, lambda line: print(line, flush=True))
     write_tables(plan, tables, options.seeds, options.baseline, options.plot)
     if failed:
         reasons = "; ".join(f"{run}: {reason}" for run, reason in failed.items())

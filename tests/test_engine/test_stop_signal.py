@@ -105,6 +105,7 @@ def test_workers_pass_over_the_signal_of_a_scheduler_and_obey_their_parent() -> 
     assert worker.exitcode == 0
     with pytest.raises(RuntimeError, match="worker"):
         list(batches)
+    batches._shutdown_workers()
 
 
 def test_a_killed_worker_is_one_line() -> None:
@@ -118,7 +119,10 @@ def test_a_killed_worker_is_one_line() -> None:
             next(batches)
             batches._workers[0].kill()
             time.sleep(0.2)
-            list(batches)
+            try:
+                list(batches)
+            finally:  # else a later test hears of the worker's end
+                batches._shutdown_workers()
 
     with pytest.raises(UserError, match=r"worker was killed \(signal Killed\)"):
         launch.run(Killed(), "test")  # type: ignore[arg-type]

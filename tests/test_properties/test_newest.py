@@ -84,10 +84,15 @@ POINTERS = (
 )
 
 
+def weight_of(step: int) -> float:
+    """Return a value whose bytes stand in a file as weights alone."""
+    return step + 0.625
+
+
 @functools.cache
 def written(step: int, day: int, old: bool, kind: str) -> bytes:
     meta = {"iter": step, "epoch": 0, "time": f"2026010{day}_000000"}
-    weights = {"w": torch.full((50,), float(step))}
+    weights = {"w": torch.full((50,), weight_of(step))}
     content: Any = {"meta": meta, "state_dict": weights, "optimizer": {}}
     if kind == "weights":
         del content["optimizer"]
@@ -110,7 +115,7 @@ def write(folder: Path, file: File) -> bool:
         content = content[:place]
     elif file.fault == "flipped":  # within a weight, which the zip's CRC covers
         whole = content
-        weight = torch.full((9,), float(file.step)).numpy().tobytes()
+        weight = torch.full((9,), weight_of(file.step)).numpy().tobytes()
         at = content.index(weight)
         content = content[:at] + b"\x07" + content[at + 1 :]
         assert content != whole
