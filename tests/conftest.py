@@ -17,7 +17,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
 import torch
-from mmengine.logging import MessageHub
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.visualization import Visualizer
 
 torch.set_num_threads(1)
@@ -75,10 +75,11 @@ def names_of_their_own() -> Iterator[None]:
 def instances_of_their_own() -> None:
     """Forget what the host keeps of the tests before, one instance per name.
 
-    A visualizer would go on writing to the folder of the training that made it, and a
-    step outside a training would take itself for one of the last training's.
+    A visualizer would go on writing to the folder of the training that made it, a step
+    outside a training would take itself for one of the last training's, and a training
+    would log to the file of one that began in the same second.
     """
-    for kind in (Visualizer, *Visualizer.__subclasses__(), MessageHub):
+    for kind in (Visualizer, *Visualizer.__subclasses__(), MessageHub, MMLogger):
         kind._instance_dict.clear()
 
 

@@ -44,7 +44,10 @@ class StopSignal:
         """
         self._runner = weakref.ref(runner)
         alone = threading.current_thread() is threading.main_thread()
-        if alone and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        before: Any = signal.getsignal(signal.SIGTERM)
+        # An error may have ended the training that listened before.
+        former = isinstance(getattr(before, "__self__", None), StopSignal)
+        if alone and (before is signal.SIG_DFL or former):
             signal.signal(signal.SIGTERM, self._hear)
             self._listens = True
         for loop in (runner.train_loop, runner.val_loop):

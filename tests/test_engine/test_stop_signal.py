@@ -76,6 +76,18 @@ def test_in_an_evaluation_it_ends_at_once_and_the_evaluation_is_made_up(
     assert [*read_curve(work)] == [2, 4]
 
 
+def test_it_is_heard_behind_a_training_that_an_error_ended(tmp_path: Path) -> None:
+    class Broken(Hook):
+        def before_train_iter(self, runner: Any, *args: Any, **kwargs: Any) -> None:
+            raise OSError("broken")
+
+    runner = Runner.from_cfg(demo_config(tmp_path / "broken", 2))
+    runner.register_hook(Broken())
+    with pytest.raises(OSError, match="broken"):
+        runner.train()
+    stopped(demo_config(tmp_path / "next", 2), training=0)
+
+
 def test_a_handler_of_the_program_s_own_stays(tmp_path: Path) -> None:
     heard: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
