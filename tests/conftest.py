@@ -21,6 +21,9 @@ from mmengine.logging import MessageHub, MMLogger
 from mmengine.visualization import Visualizer
 
 torch.set_num_threads(1)
+# Seconds after which a data worker looks whether its loader is still there: torch's 5
+# pass at each training whose loader ends as garbage.
+torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL = 0.25
 
 LONGEST = ("tests/test_host/test_wheel.py", "tests/test_host/test_stock_scripts.py")
 
