@@ -199,6 +199,7 @@ STARTED = re.compile(r"\d{8}_\d{6}|evaluated")
 """Folders of logs and evaluations in a work folder, one per start."""
 WRITTEN = re.compile(
     NAME.pattern + r"|best_.+\.pth|last_(checkpoint|evaluation)|\.replaced\.json"
+    r"|training\.json"
 )
 """Files of a training in a work folder."""
 

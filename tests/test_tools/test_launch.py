@@ -262,6 +262,7 @@ def training_config(folder: Path, **values: Any) -> Config:
 def test_over_another_training_one_must_say_what_is_meant(tmp_path: Path) -> None:
     state = write_state(tmp_path, 10)
     (tmp_path / "20260101_000000").mkdir()
+    (tmp_path / "training.json").touch()
     notes = tmp_path / "notes.txt"
     notes.touch()
     with pytest.raises(UserError, match=r"iter_10.*--resume.*--overwrite.*--work-dir"):
