@@ -19,13 +19,7 @@ from mmengine.runner.base_loop import BaseLoop
 
 def calling_loop() -> Any | None:
     """Return the host's loop that is calling, None in other code."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        caller = _locals(frame).get("self")
-        if isinstance(caller, BaseLoop):
-            return caller
-        frame = frame.f_back
-    return None
+    return _caller(BaseLoop)
 
 
 def loaded_checkpoint() -> str:
@@ -37,10 +31,15 @@ def loaded_checkpoint() -> str:
 
 def calling_runner() -> Any | None:
     """Return the host's Runner that is calling, None in other code."""
-    frame: FrameType | None = sys._getframe(1)
+    return _caller(Runner)
+
+
+def _caller(kind: type) -> Any | None:
+    """Return the nearest object of a kind whose method is running."""
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         caller = _locals(frame).get("self")
-        if isinstance(caller, Runner):
+        if isinstance(caller, kind):
             return caller
         frame = frame.f_back
     return None
