@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from mmengine import dist
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
@@ -53,6 +54,33 @@ def open_gradients(model: nn.Module) -> dict[str, Any]:
     """Return the gradients that wait for the rest of their window, on the CPU."""
     parameters = _bare(model).named_parameters()
     return {k: p.grad.detach().cpu() for k, p in parameters if p.grad is not None}
+
+
+def require_finite_state(checkpoint: Mapping[str, Any], place: str) -> None:
+    """Refuse to go on with an optimizer whose state would make the weights NaN.
+
+    Args:
+        checkpoint: As it was read.
+        place: Its file, for the error.
+
+    Raises:
+        UserError: Naming the optimizer's first tensor that holds NaN or infinity.
+    """
+    key = next(_not_finite(checkpoint.get("optimizer")), None)
+    if key is not None:
+        raise UserError(
+            f"{place}: not finite: the optimizer's {key} holds NaN or infinity; remove "
+            f"this file, so that --resume goes on from the checkpoint before it, {ANEW}"
+        )
+
+
+def _not_finite(value: Any, key: str = "") -> Iterator[str]:
+    if isinstance(value, torch.Tensor):
+        if not bool(value.isfinite().all()):
+            yield key
+    elif isinstance(value, Mapping):
+        for name, part in value.items():
+            yield from _not_finite(part, f"{key}.{name}" if key else str(name))
 
 
 def reconcile(runner: Any, checkpoint: dict[str, Any]) -> list[str]:

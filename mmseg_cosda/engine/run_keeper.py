@@ -28,6 +28,7 @@ from mmseg_cosda.engine.run_changes import (
     TRAINING,
     open_gradients,
     reconcile,
+    require_finite_state,
     training_state,
 )
 from mmseg_cosda.engine.run_record import former_starts, new_start, record_start
@@ -127,6 +128,7 @@ class RunKeeper(Hook):
         """Say what has changed since the checkpoint that a training goes on from."""
         if self._resumed is None:
             return
+        require_finite_state(checkpoint, self._resumed)
         trained = checkpoint["meta"].get(TRAINING) or {}
         self._included = bool(trained.get(EVALUATED))
         for line in reconcile(runner, checkpoint):

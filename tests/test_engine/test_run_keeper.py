@@ -113,6 +113,17 @@ def test_load_from_of_a_config_begins_in_an_empty_folder(
     )
 
 
+def test_an_optimizer_that_is_not_finite_is_not_gone_on_with(
+    parts: Path, tmp_path: Path
+) -> None:
+    path = shutil.copytree(parts, tmp_path / "work") / "iter_6.pth"
+    state = torch.load(path, weights_only=False)
+    state["optimizer"]["state"][0]["exp_avg"][0] = torch.nan
+    torch.save(state, path)
+    with pytest.raises(UserError, match=r"iter_6.*optimizer's state\.0\.exp_avg holds"):
+        train_to_end(demo_config(path.parent, 8, **RESUME))
+
+
 def test_another_seed_is_refused_and_an_open_one_follows(
     parts: Path, moved: Path
 ) -> None:
