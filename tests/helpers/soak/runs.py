@@ -126,7 +126,11 @@ def _wait_for(
     alive = process.poll
     if kill.kind == "start":
         end = time.monotonic() + 1.5 * kill.delay * times.start_seconds
+        # A faster machine than the undisturbed training had must not run ahead.
+        far = iteration_of(work_dir) + LOG_INTERVAL
         while alive() is None and time.monotonic() < end:
+            if iteration_of(work_dir) > far:
+                break
             time.sleep(0.01)
         return alive() is None
     before = starts_of(work_dir)
