@@ -7,8 +7,6 @@ import codecs
 import locale
 import os
 import re
-import shlex
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,11 +21,10 @@ from mmseg.registry import RUNNERS
 from torch import distributed
 
 from mmseg_cosda.build_errors import config_mistakes
-from mmseg_cosda.checkpoint.newest import NAME, checkpoints_in, newest_whole
 from mmseg_cosda.commands import torchrun
 from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.errors import Stopped, UserError, about_file, worker_message
-from mmseg_cosda.locks import TRAINING, FolderLock
+from mmseg_cosda.going_on import has_begun, how_to_go_on
 from mmseg_cosda.timeouts import lost_process, process_timeout
 
 
@@ -195,67 +192,6 @@ def processes(
             distributed.destroy_process_group()
 
 
-STARTED = re.compile(r"\d{8}_\d{6}|evaluated")
-"""Folders of logs and evaluations in a work folder, one per start."""
-WRITTEN = re.compile(
-    NAME.pattern + r"|best_.+\.pth|last_(checkpoint|evaluation)|\.replaced\.json"
-    r"|training\.json"
-)
-"""Files of a training in a work folder."""
-
-
-def take_work_dir(cfg: Config, overwrite: bool) -> FolderLock:
-    """Hold a training's folder, and refuse to begin over another training.
-
-    Here because the Runner writes its config and a log before anything else can object.
-    Of several processes the first holds the folder; those of slurm and mpi, which are
-    numbered later, are told apart by the Runner alone, and hold it from then on.
-
-    Args:
-        cfg: With ``work_dir``, ``resume`` and ``launcher``.
-        overwrite: Remove what another training left there first.
-
-    Returns:
-        The lock; it is free when it is released, and when this process is dead.
-
-    Raises:
-        UserError: If another process trains there, or the folder holds checkpoints and
-            neither ``resume`` nor ``overwrite`` is given.
-    """
-    folder = Path(cfg.work_dir)
-    lock = FolderLock(folder, TRAINING)
-    first = cfg.launcher == "none" or (
-        cfg.launcher == "pytorch" and os.environ.get("RANK") == "0"
-    )
-    if first:
-        cure = "wait until it has ended, stop it, or choose another --work-dir"
-        lock.require(f"--work-dir {folder}", cure)
-    found = checkpoints_in(folder)
-    if found and not cfg.resume and not overwrite:
-        lock.release()
-        raise UserError(
-            f"--work-dir {folder} holds checkpoints of a training ({found[0].name}): "
-            f"go on with it by --resume, begin anew in its place by --overwrite, or "
-            f"choose another --work-dir"
-        )
-    if first and overwrite and not cfg.resume:
-        remove_training(folder)
-    return lock
-
-
-def remove_training(folder: Path) -> None:
-    """Remove what a training left in its work folder: checkpoints, logs, evaluations.
-
-    Args:
-        folder: A work folder; files of other names stay.
-    """
-    for path in folder.iterdir():
-        if path.is_file() and WRITTEN.fullmatch(path.name):
-            path.unlink()
-        elif path.is_dir() and STARTED.fullmatch(path.name):
-            shutil.rmtree(path)
-
-
 def build_runner(cfg: Config) -> Runner:
     """Build the Runner that a config asks for.
 
@@ -315,7 +251,7 @@ def run(runner: Runner, mode: str) -> None:
         found = worker_message(error)
         if found is not None:
             raise UserError(found) from error
-        if not isinstance(error, UserError) and _has_begun(runner) and runner.iter > 0:
+        if not isinstance(error, UserError) and has_begun(runner) and runner.iter > 0:
             raise RuntimeError(f"{mode} failed after {runner.iter} steps") from error
         raise
 
@@ -332,58 +268,3 @@ def _killed_worker(error: RuntimeError) -> str | None:
         f"a data worker was killed (signal {found[1]}), by the system if memory ran "
         f"short: then take fewer of them (train_dataloader.num_workers)"
     )
-
-
-def _has_begun(runner: Any) -> bool:
-    # Asked for its iteration, a Runner would build its loop first.
-    return not isinstance(getattr(runner, "_train_loop", None), Mapping)
-
-
-def how_to_go_on(runner: Runner) -> str:
-    """Say how an interrupted training goes on.
-
-    Args:
-        runner: That was interrupted.
-
-    Returns:
-        One line: where it stopped, what is saved, the command.
-    """
-    stopped = "before the first iteration"
-    if _has_begun(runner):
-        stopped = f"in iteration {runner.iter + 1} of {runner.max_iters}"
-    latest = newest_whole(runner.work_dir).path
-    if latest is None:
-        return (
-            f"{stopped}; no checkpoint is written yet (default_hooks.checkpoint."
-            f"interval), so that the same command begins anew"
-        )
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        command = "the same command and --resume"
-    else:
-        command = command_line(sys.argv, "--resume")
-    return f"{stopped}; go on from {latest} with: {command}"
-
-
-def command_line(argv: list[str], option: str) -> str:
-    """Return the command that was called, with one more option.
-
-    Args:
-        argv: The program and its arguments.
-        option: Appended unless it is there.
-
-    Examples:
-        >>> command_line(["tools/train.py", "my config.py"], "--resume")
-        "python tools/train.py 'my config.py' --resume"
-        >>> command_line(["/usr/bin/mmseg-cosda", "train", "a.py"], "--resume")
-        'mmseg-cosda train a.py --resume'
-    """
-    program, *arguments = argv
-    if os.path.basename(program) == "__main__.py":
-        start = ["python", "-m", "mmseg_cosda"]
-    elif program.endswith(".py"):
-        start = ["python", program]
-    else:
-        start = [os.path.basename(program)]
-    # --cfg-options takes all that follows, an option with dashes excepted.
-    extra = [] if option in arguments else [option]
-    return shlex.join([*start, *arguments, *extra])

@@ -16,9 +16,9 @@ from mmseg_cosda.launch import (
     processes,
     read_run_config,
     run,
-    take_work_dir,
     use_mixed_precision,
 )
+from mmseg_cosda.training_folder import take_work_dir
 
 EPILOG = """Example:
   python tools/train.py configs/cosda/deeplabv2_demo_no-pl.py

@@ -12,15 +12,13 @@ from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from torch import nn
 
-from mmseg_cosda.checkpoint import parse_config_literals
+from mmseg_cosda.engine.config_changes import changed_values, plain
 from mmseg_cosda.errors import UserError
 
 TRAINING = "training"
 """Entry of a checkpoint's ``meta`` that says what the config's text doesn't."""
 GRADIENTS = "open_gradients"
 """Entry of a checkpoint that was saved within an accumulation window."""
-NAMED = ("model", "train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler")
-UNNAMED = ("num_workers", "persistent_workers", "pin_memory", "prefetch_factor")
 MOST_NAMED = 8
 # Of a scheduler's state: where it stands, not what it is.
 STANDING = ("last_step", "_global_step", "_last_value", "base_values", "verbose")
@@ -235,7 +233,7 @@ def _states(schedulers: Any) -> Any:
 
 
 def _kept(state: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _plain(v) for key, v in state.items() if key not in STANDING}
+    return {key: plain(v) for key, v in state.items() if key not in STANDING}
 
 
 def _settings(group: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
@@ -244,59 +242,10 @@ def _settings(group: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, A
         key.removeprefix("initial_") for key in group if key.startswith("initial_")
     }
     return {
-        key: _plain(value)
+        key: plain(value)
         for key, value in group.items()
         if key in other and key != "params" and key not in moved
     }
-
-
-def changed_values(text: Any, cfg: Any) -> Iterator[str]:
-    """Name the values of a config that differ from a checkpoint's.
-
-    Args:
-        text: The config in the checkpoint, as text; not executed. Anything else names
-            nothing.
-        cfg: The config of now.
-
-    Yields:
-        ``key old -> new``, of what is trained; not where files and logs lie.
-    """
-    if not isinstance(text, str):
-        return
-    try:
-        then = dict(leaves(parse_config_literals(text)))
-    except UserError:
-        return
-    now = dict(leaves(cfg.to_dict() if hasattr(cfg, "to_dict") else dict(cfg)))
-    for key in sorted(then.keys() | now.keys()):
-        parts = key.split(".")
-        if parts[0] not in NAMED or parts[-1] in UNNAMED:
-            continue
-        old, new = then.get(key), now.get(key)
-        if old != new:
-            yield f"{key} {old} -> {new}"
-
-
-def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values of a nested config by dotted key; positions count in lists."""
-    if isinstance(value, Mapping) and value:
-        parts: Any = value.items()
-    elif isinstance(value, (list, tuple)) and any(
-        isinstance(v, Mapping) for v in value
-    ):
-        parts = enumerate(value)
-    else:
-        yield key, _plain(value)
-        return
-    for name, part in parts:
-        yield from leaves(part, f"{key}.{name}" if key else str(name))
-
-
-def _plain(value: Any) -> Any:
-    """Return a value in which tuples are lists, as files of configs mix them."""
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    return value
 
 
 def _bare(model: Any) -> Any:

@@ -33,22 +33,20 @@ from mmseg_cosda.engine.run_changes import (
 )
 from mmseg_cosda.engine.run_record import former_starts, new_start, record_start
 from mmseg_cosda.engine.run_start import (
-    HOST_NAMES,
     checkpoint_folder,
     choose_start,
+    last_evaluated,
+    names_kept,
     on_main,
     remove_leftovers,
+    reroot,
     reseed,
 )
 from mmseg_cosda.engine.stop_signal import StopSignal, same_length_everywhere
 from mmseg_cosda.errors import Stopped
 from mmseg_cosda.locks import TRAINING as LOCK
 from mmseg_cosda.locks import FolderLock
-from mmseg_cosda.work_dir import (
-    read_last_evaluation,
-    was_evaluated,
-    write_last_evaluation,
-)
+from mmseg_cosda.work_dir import write_last_evaluation
 
 EVALUATED = "evaluated"
 """Entry of ``meta["training"]``: whether its iteration's evaluation is in it."""
@@ -286,62 +284,7 @@ class RunKeeper(Hook):
         self._lock.release()
 
 
-def last_evaluated(runner: Any, included: bool) -> tuple[bool, dict[str, float]]:
-    """Find out about the evaluation of an iteration, and let none behind it be noted.
-
-    Args:
-        runner: That has loaded what it goes on from.
-        included: Whether the evaluation is in it.
-
-    Returns:
-        Whether it was carried to its end, and its metrics if it is not included.
-    """
-    folder, step = Path(runner.work_dir), runner.iter
-    noted = read_last_evaluation(folder)
-    if step and noted is not None and noted[0] == step:
-        return True, {} if included else noted[1]
-    evaluated = bool(step) and (included or was_evaluated(folder, step))
-    write_last_evaluation(folder, step if evaluated else 0)
-    return evaluated, {}
-
-
-def names_kept(runner: Any, resumed: str | None) -> set[str]:
-    """Return the names of the checkpoints that a training goes on with."""
-    info = runner.message_hub.runtime_info
-    best = [str(value) for key, value in info.items() if key.startswith("best_ckpt")]
-    kept = {Path(path).name for path in (*best, resumed or "")}
-    ids = info.get("keep_ckpt_ids") or ()
-    return kept | {name.format(number) for name in HOST_NAMES for number in ids}
-
-
 def _checkpoint_hooks(runner: Any) -> Iterator[Any]:
     for hook in runner.hooks:
         if isinstance(hook, CheckpointHook):
             yield hook
-
-
-def reroot(info: dict[str, Any], folder: Path) -> None:
-    """Let a resumed run's checkpoints be those of its own folder.
-
-    A checkpoint names the best one by its path. In a folder that was copied or moved
-    that is another's file, which the host would delete for the next best one.
-
-    Args:
-        info: Of the ``MessageHub`` in a checkpoint; changed in place. A best score
-            whose file isn't here is forgotten, so that the next evaluation writes one.
-        folder: Of the run's checkpoints.
-    """
-    for key in [key for key in info if key.startswith("best_ckpt")]:
-        here = folder / Path(str(info[key])).name
-        if here.is_file():
-            info[key] = str(here)
-            continue
-        del info[key]
-        info.pop(key.replace("best_ckpt", "best_score"), None)
-        print_log(
-            f"the best checkpoint {here.name} is not in {folder}: the next evaluation "
-            f"counts as the best",
-            logger="current",
-        )
-    if info.get("last_ckpt"):
-        info["last_ckpt"] = str(folder / Path(str(info["last_ckpt"])).name)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mmseg_cosda.commands import PACKAGE
-from mmseg_cosda.engine.run_changes import NAMED, UNNAMED, leaves
+from mmseg_cosda.engine.config_changes import NAMED, UNNAMED, leaves
 from mmseg_cosda.engine.run_data import data_identity
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.files import atomic_write

@@ -12,9 +12,15 @@ from typing import Any, NamedTuple, TypeVar
 from mmengine import dist
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook
+from mmengine.logging import print_log
 
 from mmseg_cosda.checkpoint.newest import Found, newest_whole, read_meta
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.work_dir import (
+    read_last_evaluation,
+    was_evaluated,
+    write_last_evaluation,
+)
 
 Made = TypeVar("Made")
 HOST_NAMES = ("iter_{}.pth", "epoch_{}.pth")
@@ -182,3 +188,58 @@ def reseed(runner: Any, seed: int) -> None:
     runner._randomness_cfg = {**runner._randomness_cfg, "seed": seed}
     runner.set_randomness(**runner._randomness_cfg)
     runner._train_loop = runner.build_train_loop(copy.deepcopy(runner.cfg.train_cfg))
+
+
+def last_evaluated(runner: Any, included: bool) -> tuple[bool, dict[str, float]]:
+    """Find out about the evaluation of an iteration, and let none behind it be noted.
+
+    Args:
+        runner: That has loaded what it goes on from.
+        included: Whether the evaluation is in it.
+
+    Returns:
+        Whether it was carried to its end, and its metrics if it is not included.
+    """
+    folder, step = Path(runner.work_dir), runner.iter
+    noted = read_last_evaluation(folder)
+    if step and noted is not None and noted[0] == step:
+        return True, {} if included else noted[1]
+    evaluated = bool(step) and (included or was_evaluated(folder, step))
+    write_last_evaluation(folder, step if evaluated else 0)
+    return evaluated, {}
+
+
+def names_kept(runner: Any, resumed: str | None) -> set[str]:
+    """Return the names of the checkpoints that a training goes on with."""
+    info = runner.message_hub.runtime_info
+    best = [str(value) for key, value in info.items() if key.startswith("best_ckpt")]
+    kept = {Path(path).name for path in (*best, resumed or "")}
+    ids = info.get("keep_ckpt_ids") or ()
+    return kept | {name.format(number) for name in HOST_NAMES for number in ids}
+
+
+def reroot(info: dict[str, Any], folder: Path) -> None:
+    """Let a resumed run's checkpoints be those of its own folder.
+
+    A checkpoint names the best one by its path. In a folder that was copied or moved
+    that is another's file, which the host would delete for the next best one.
+
+    Args:
+        info: Of the ``MessageHub`` in a checkpoint; changed in place. A best score
+            whose file isn't here is forgotten, so that the next evaluation writes one.
+        folder: Of the run's checkpoints.
+    """
+    for key in [key for key in info if key.startswith("best_ckpt")]:
+        here = folder / Path(str(info[key])).name
+        if here.is_file():
+            info[key] = str(here)
+            continue
+        del info[key]
+        info.pop(key.replace("best_ckpt", "best_score"), None)
+        print_log(
+            f"the best checkpoint {here.name} is not in {folder}: the next evaluation "
+            f"counts as the best",
+            logger="current",
+        )
+    if info.get("last_ckpt"):
+        info["last_ckpt"] = str(folder / Path(str(info["last_ckpt"])).name)

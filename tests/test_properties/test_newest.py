@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from mmengine.hooks import CheckpointHook
 
 from mmseg_cosda.checkpoint.newest import newest_whole
-from mmseg_cosda.engine.run_keeper import reroot
-from mmseg_cosda.engine.run_start import choose_start, remove_leftovers
+from mmseg_cosda.engine.run_start import choose_start, remove_leftovers, reroot
 from mmseg_cosda.work_dir import (
     last_checkpoint,
     read_curve,

@@ -21,9 +21,9 @@ from mmseg_cosda.launch import (
     processes,
     read_run_config,
     run,
-    take_work_dir,
     use_mixed_precision,
 )
+from mmseg_cosda.training_folder import take_work_dir
 
 
 def options(*args: str) -> argparse.Namespace:
@@ -276,7 +276,7 @@ def test_over_another_training_one_must_say_what_is_meant(tmp_path: Path) -> Non
 def test_two_trainings_in_one_folder(tmp_path: Path) -> None:
     code = (
         "import sys; from mmengine.config import Config; "
-        "from mmseg_cosda.launch import take_work_dir; "
+        "from mmseg_cosda.training_folder import take_work_dir; "
         "take_work_dir(Config(dict(launcher='none', work_dir=sys.argv[1])), False)"
     )
     lock = take_work_dir(training_config(tmp_path), False)
