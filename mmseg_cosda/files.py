@@ -93,9 +93,22 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         if name is not None:
             with contextlib.suppress(OSError):
                 os.unlink(name)
-        if isinstance(error, OSError) and error.errno and _is_ours(error, final):
-            raise OSError(error.errno, error.strerror, str(final)) from error
+        failed = _failed_write(error)
+        if failed is not None and failed.errno and _is_ours(failed, final):
+            raise OSError(failed.errno, failed.strerror, str(final)) from error
         raise
+
+
+def _failed_write(error: BaseException) -> OSError | None:
+    """Return the system's error that is behind one of a block that writes.
+
+    ``torch.save`` ends its file where a write has failed, fails again, and raises that.
+    """
+    found: BaseException | None = error
+    if isinstance(error, RuntimeError):
+        while found is not None and not isinstance(found, OSError):
+            found = found.__context__
+    return found if isinstance(found, OSError) else None
 
 
 def _is_ours(error: OSError, final: Path) -> bool:

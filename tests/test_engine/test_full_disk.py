@@ -20,6 +20,7 @@ from mmengine.visualization import LocalVisBackend
 from mmseg_cosda import launch
 from mmseg_cosda.checkpoint.newest import newest_whole
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.files import atomic_write
 
 
 @contextmanager
@@ -70,6 +71,18 @@ def test_a_checkpoint_that_finds_no_room(tmp_path: Path) -> None:
     assert (work / "last_checkpoint").read_text() == str(work / "iter_3.pth")
     assert not list(work.glob(".*.pth.*"))
     torch.load(work / "iter_3.pth", weights_only=False)
+
+
+def test_weights_that_find_no_room(tmp_path: Path) -> None:
+    path = tmp_path / "net.pth"
+    with (
+        files_up_to(9_000),
+        pytest.raises(OSError, match="File too large") as caught,
+        atomic_write(path) as file,
+    ):
+        torch.save({"weight": torch.ones(9_000)}, file)
+    assert caught.value.filename == str(path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_scalars_of_a_read_only_disk(
