@@ -15,6 +15,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
 
 from mmseg_cosda.checkpoint.newest import Found, newest_whole, read_meta
+from mmseg_cosda.engine.run_record import former_starts
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.work_dir import (
     read_last_evaluation,
@@ -99,7 +100,9 @@ def choose_start(runner: Any) -> Start:
 
     The newest whole checkpoint of its own folder comes first. ``load_from`` of a config
     is where a training begins, and is passed over where it has begun; given beside the
-    config (``--cfg-options``), together with ``resume`` it names what to go on from.
+    config (``--cfg-options``), together with ``resume`` it names what to go on from,
+    unless the folder's training began with it: then the command is the one that began
+    it, repeated with ``--resume``.
 
     Args:
         runner: About to train.
@@ -119,7 +122,8 @@ def choose_start(runner: Any) -> Start:
         over = () if found.path is None else (began_anew(found.path),)
         return Start(None, given, None, over)
     if given is not None and is_given_beside(runner.cfg):
-        return _with_seed(runner, Start(given), _meta_of(given))
+        if found.path is None or not _began_with(given, Path(runner.work_dir)):
+            return _with_seed(runner, Start(given), _meta_of(given))
     lines = tuple(f"{name} is passed over: {why}" for name, why in found.damaged)
     if found.path is None:
         rest = "" if given is None else f", from the weights of load_from={given}"
@@ -151,6 +155,13 @@ def is_given_beside(cfg: Any) -> bool:
     except Exception:  # of whatever kind of file, or without one
         return True
     return bool(written != cfg.get("load_from"))
+
+
+def _began_with(checkpoint: str, folder: Path) -> bool:
+    """Return whether a work folder's training began with a checkpoint's weights."""
+    starts, _ = former_starts(folder)
+    first = starts[0] if starts else {"iteration": -1, "values": {}}
+    return first["iteration"] == 0 and first["values"].get("load_from") == checkpoint
 
 
 def _meta_of(checkpoint: str) -> dict[str, Any]:

@@ -102,6 +102,19 @@ def test_load_from_beside_the_config_is_what_to_go_on_from(
     assert_equal_states(got["state_dict"], expected["state_dict"], "state_dict")
 
 
+def test_the_command_that_began_with_load_from_goes_on_when_it_is_repeated(
+    parts: Path, tmp_path: Path
+) -> None:
+    given = str(parts / "iter_3.pth")
+    whole = train_to_end(demo_config(tmp_path / "whole", 4, load_from=given))
+    train_to_end(demo_config(tmp_path / "work", 2, load_from=given))
+    cfg = demo_config(tmp_path / "work", 4, resume=True, load_from=given)
+    got = train_to_end(cfg)
+    assert got["meta"]["iter"] == 4  # of its own, not three and then four
+    assert_equal_states(got["state_dict"], whole["state_dict"], "state_dict")
+    assert_equal_states(got["optimizer"], whole["optimizer"], "optimizer")
+
+
 def test_load_from_of_a_config_begins_in_an_empty_folder(
     parts: Path, tmp_path: Path
 ) -> None:
