@@ -14,10 +14,10 @@ from mmseg_cosda.commands import in_checkout, tool_parser
 from mmseg_cosda.errors import UserError, ended_by_sigterm, run_tool
 from mmseg_cosda.files import atomic_write
 from mmseg_cosda.reproduce.evidence import (
-    LABELS,
-    LOWER,
+    TITLES,
     UPPER,
     gains_by_baseline,
+    lower_bound,
     write_evidence,
 )
 from mmseg_cosda.reproduce.execute import check, execute
@@ -27,11 +27,20 @@ from mmseg_cosda.reproduce.plan import (
     Run,
     read_options,
     teacher_name,
-    with_teachers,
+    with_needed,
 )
 from mmseg_cosda.reproduce.protocol import protocol_line
 from mmseg_cosda.reproduce.results import read_result
-from mmseg_cosda.reproduce.rows import NET_TASKS, NETS, ROWS, TASKS, Setting, TableRow
+from mmseg_cosda.reproduce.rows import (
+    NET_TASKS,
+    NETS,
+    ROWS,
+    SMALL,
+    STAGED,
+    TASKS,
+    Setting,
+    TableRow,
+)
 from mmseg_cosda.reproduce.table import settings_table, write_table
 from mmseg_cosda.reproduce.tables import BASELINES, TABLES, table_rows
 from mmseg_cosda.visualization.files import check_suffix, save_figure
@@ -86,9 +95,9 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--pseudo-labels-seed",
         type=int,
-        default=0,
         metavar="SEED",
-        help="the teacher's seed, one for all runs (0); -1: each run's own",
+        help="the teacher's seed, one for all runs (0); -1: each run's own, which is "
+        "the default on torcs2camvid, where each seed has a source-only model",
     )
     add("--pseudo-labels", type=Path, metavar="DIR", help="take finished ones instead")
     add("--work-dir", type=Path, default=Path("work_dirs/reproduce"), metavar="DIR")
@@ -103,7 +112,8 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
         "--plot",
         type=Path,
         metavar="FILE",
-        help="draw what each row of the table evidence gains, .png, .pdf or .svg",
+        help="draw what each row of the table evidence, or methods on demo and "
+        "torcs2camvid, gains: .png, .pdf or .svg",
     )
     add("--cfg-options", nargs="+", default=[], metavar="K=V", help="for every run")
     return parser.parse_args(args)
@@ -114,6 +124,9 @@ def make_plan(args: argparse.Namespace) -> Plan:
     setting = Setting(args.task, args.net, args.translated)
     if min(args.seeds) < 0 or len(set(args.seeds)) < len(args.seeds):
         raise UserError(f"--seeds {args.seeds}: give different integers from 0 on")
+    seed = args.pseudo_labels_seed
+    if seed is None:
+        seed = -1 if args.task in STAGED else 0
     root = Path(os.path.relpath(ROOT)) if Path.cwd() == ROOT else ROOT
     return Plan(
         setting=setting,
@@ -123,7 +136,7 @@ def make_plan(args: argparse.Namespace) -> Plan:
         result_root=args.results,
         options=tuple(args.cfg_options),
         teacher=args.pseudo_labels_from or teacher_name(setting),
-        teacher_seed=None if args.pseudo_labels_seed < 0 else args.pseudo_labels_seed,
+        teacher_seed=None if seed < 0 else seed,
         pseudo_labels=args.pseudo_labels,
     )
 
@@ -157,10 +170,8 @@ def show_commands(plan: Plan, runs: Sequence[Run]) -> None:
         teacher, folder = plan.teacher_of(run), plan.label_dir(run)
         if teacher and folder and folder not in labels_made:
             labels_made.add(folder)
-            cfg = read_options(plan.config(teacher), plan.own_options(teacher))
-            step = int(cfg.train_cfg.max_iters)
             if not (folder / "report.json").is_file():
-                print(shown(plan.label_command(teacher, folder, step)))
+                print(shown(plan.label_command(teacher, folder)))
         print(shown(plan.train_command(run)))
 
 
@@ -177,6 +188,11 @@ def read_results(
     return results
 
 
+def has_gaps(table: str, setting: Setting) -> bool:
+    """Return whether a table says how much of the gap to supervision is closed."""
+    return table == "evidence" or (table in TITLES and setting.task in SMALL)
+
+
 def write_tables(
     plan: Plan,
     tables: dict[str, list[TableRow]],
@@ -187,11 +203,13 @@ def write_tables(
     """Write each table from the results that there are, and print it."""
     for table, rows in tables.items():
         base = baseline or BASELINES.get(table, "only-ssl")
-        compared = [base, LOWER, UPPER, LABELS] if table == "evidence" else [base]
+        gaps = has_gaps(table, plan.setting)
+        compared = [lower_bound(plan.setting), UPPER] if gaps else [base]
+        compared += [row.added_to for row in rows if gaps and row.added_to]
         wanted = dict.fromkeys([*rows, *(ROWS[name] for name in compared)])
         results = read_results(plan, wanted, seeds)
-        if table == "evidence":
-            text = write_evidence(plan.setting, rows, results)
+        if gaps:
+            text = write_evidence(plan.setting, rows, results, table)
         else:
             text = write_table(table, plan.setting, rows, results, base)
         line = protocol_line(results)
@@ -201,7 +219,7 @@ def write_tables(
         with atomic_write(path) as file:
             file.write(text.encode())
         print(f"\n{text}\n({path})", flush=True)
-        if plot and table == "evidence":
+        if plot and gaps:
             gains = gains_by_baseline(plan.setting, rows, results)
             save_figure(draw_gains(gains, plan.setting.metric), plot)
             print(f"({plot})", flush=True)
@@ -222,8 +240,12 @@ def main(args: Sequence[str] | None = None) -> None:
     options = parse_args(args)
     if options.plot:
         check_suffix(options.plot, "--plot")
-        if "evidence" not in options.table:
-            raise UserError(f"--plot {options.plot}: it draws --table evidence")
+        setting = Setting(options.task, options.net, options.translated)
+        if not any(has_gaps(table, setting) for table in options.table):
+            raise UserError(
+                f"--plot {options.plot}: it draws --table evidence, and --table "
+                f"methods of {' and '.join(SMALL)}"
+            )
     if "5" in options.table:
         show_settings()
     names = [name for name in options.table if name != "5"]
@@ -235,7 +257,7 @@ def main(args: Sequence[str] | None = None) -> None:
     chosen = [
         Run(r, s) for s in options.seeds for rows in tables.values() for r in rows
     ]
-    runs = with_teachers(plan, chosen)
+    runs = with_needed(plan, chosen)
     if options.dry_run:
         show_commands(plan, runs)
         return

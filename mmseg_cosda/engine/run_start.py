@@ -121,9 +121,9 @@ def choose_start(runner: Any) -> Start:
     if not resume:
         over = () if found.path is None else (began_anew(found.path),)
         return Start(None, given, None, over)
-    if given is not None and is_given_beside(runner.cfg):
-        if found.path is None or not _began_with(given, Path(runner.work_dir)):
-            return _with_seed(runner, Start(given), _meta_of(given))
+    began = found.path is not None and _began_with(given, Path(runner.work_dir))
+    if given is not None and is_given_beside(runner.cfg) and not began:
+        return _with_seed(runner, Start(given), _meta_of(given))
     lines = tuple(f"{name} is passed over: {why}" for name, why in found.damaged)
     if found.path is None:
         rest = "" if given is None else f", from the weights of load_from={given}"
@@ -157,7 +157,7 @@ def is_given_beside(cfg: Any) -> bool:
     return bool(written != cfg.get("load_from"))
 
 
-def _began_with(checkpoint: str, folder: Path) -> bool:
+def _began_with(checkpoint: str | None, folder: Path) -> bool:
     """Return whether a work folder's training began with a checkpoint's weights."""
     starts, _ = former_starts(folder)
     first = starts[0] if starts else {"iteration": -1, "values": {}}

@@ -92,7 +92,7 @@ def train(plan: Plan, run: Run) -> dict[str, Any]:
         run: A run whose pseudo-labels are there.
 
     Returns:
-        What its result file holds.
+        What its result file holds: the one that there was, if its model alone lacked.
 
     Raises:
         CommandError: If the training or an evaluation fails.
@@ -118,7 +118,7 @@ def train(plan: Plan, run: Run) -> dict[str, Any]:
             "training was done with other --cfg-options; remove it, or choose another "
             "--work-dir"
         )
-    return write_result(plan, run)
+    return read_result(plan, run) or write_result(plan, run)
 
 
 def make_labels(plan: Plan, run: Run) -> bool:
@@ -143,8 +143,7 @@ def make_labels(plan: Plan, run: Run) -> bool:
             return False
         if not (folder / "report.json").is_file():
             check_work_dir(plan, teacher)
-            cfg = read_options(plan.config(teacher), plan.own_options(teacher))
-            command = plan.label_command(teacher, folder, int(cfg.train_cfg.max_iters))
+            command = plan.label_command(teacher, folder)
             call(command, folder.parent / f"{folder.name}.log")
             note_teacher(plan, teacher, folder)
     return True
@@ -168,6 +167,9 @@ def check(plan: Plan, run: Run) -> str:
     if result is not None:
         return check_result(plan, run, result)
     notes = [check_work_dir(plan, run)]
+    start = plan.start_of(run)
+    if start is not None:
+        check_work_dir(plan, start)
     teacher, folder = plan.teacher_of(run), plan.label_dir(run)
     if teacher and folder and (folder / "report.json").is_file():
         notes.append(check_labels(plan, teacher, folder))
@@ -179,7 +181,8 @@ def execute(plan: Plan, runs: Sequence[Run], say: Say) -> dict[Run, str]:
 
     Several processes may do so side by side: each takes the runs that no other
     holds. A run that fails doesn't stop the others. What there is of all runs is
-    compared with them before anything is run.
+    compared with them before anything is run. Of a run whose result is there (in a
+    fresh clone), but whose model isn't and is needed, the model is trained again.
 
     Args:
         plan: Where everything is.
@@ -193,6 +196,7 @@ def execute(plan: Plan, runs: Sequence[Run], say: Say) -> dict[Run, str]:
         UserError: If something that would be taken up was made with something else.
     """
     notes = {run: check(plan, run) for run in runs}
+    lacking = {run for run in _needed(plan, runs) if not plan.checkpoint(run).is_file()}
     failed: dict[Run, str] = {}
     pending, waited = list(runs), False
     while pending:
@@ -200,7 +204,8 @@ def execute(plan: Plan, runs: Sequence[Run], say: Say) -> dict[Run, str]:
         for run in list(pending):
             place = f"[{runs.index(run) + 1}/{len(runs)}] {run}"
             try:
-                outcome = _attempt(plan, run, failed, say, place, notes[run])
+                lacks = run in lacking and not plan.checkpoint(run).is_file()
+                outcome = _attempt(plan, run, failed, say, place, notes[run], lacks)
             except CommandError as error:
                 failed[run] = outcome = str(error)
                 say(f"{place}: failed, {error}")
@@ -215,6 +220,24 @@ def execute(plan: Plan, runs: Sequence[Run], say: Say) -> dict[Run, str]:
     return failed
 
 
+def _needed(plan: Plan, runs: Sequence[Run]) -> set[Run]:
+    """Return the runs whose models others still need."""
+    left = [run for run in runs if read_result(plan, run) is None]
+    found: set[Run] = set()
+    while left:
+        left = [each for run in left for each in _models(plan, run)]
+        left = [each for each in left if each not in found]
+        found.update(left)
+    return found
+
+
+def _models(plan: Plan, run: Run) -> list[Run]:
+    """Return the runs whose models a run needs: finished pseudo-labels need none."""
+    start, folder = plan.start_of(run), plan.label_dir(run)
+    made = folder is not None and (folder / "report.json").is_file()
+    return [each for each in plan.needed_by(run) if each == start or not made]
+
+
 def _holder(plan: Plan, run: Run) -> str:
     """Say in brackets who holds a run's work folder; nothing if nobody does."""
     for purpose in (TRAINING, REPRODUCE):
@@ -225,27 +248,37 @@ def _holder(plan: Plan, run: Run) -> str:
 
 
 def _attempt(
-    plan: Plan, run: Run, failed: dict[Run, str], say: Say, place: str, note: str
+    plan: Plan,
+    run: Run,
+    failed: dict[Run, str],
+    say: Say,
+    place: str,
+    note: str,
+    lacks: bool,
 ) -> str | None:
     """Bring a run to its end if it can run now; None if it must wait."""
     result = read_result(plan, run)
-    if result is not None:
+    if result is not None and not lacks:
         say(f"{place}: {describe(result)}, done before{_behind(note)}")
         return "done"
-    teacher = plan.teacher_of(run)
-    if teacher in failed:
-        failed[run] = f"needs {teacher}, which failed"
-        say(f"{place}: {failed[run]}")
-        return failed[run]
-    if teacher is not None and read_result(plan, teacher) is None:
+    for needed in plan.needed_by(run):
+        if needed in failed:
+            failed[run] = f"needs {needed}, which failed"
+            say(f"{place}: {failed[run]}")
+            return failed[run]
+        if read_result(plan, needed) is None:
+            return None
+    if not all(plan.checkpoint(needed).is_file() for needed in _models(plan, run)):
         return None
     work_dir = plan.work_dir(run)
     with locked(work_dir, FolderLock(work_dir, TRAINING)) as free:
         if not free or not make_labels(plan, run):
             return None
         note = check(plan, run)  # another process may just have trained it
-        if read_result(plan, run) is None:
-            say(f"{place}: training, log in {work_dir / LOG}{_behind(note)}")
+        if read_result(plan, run) is None or lacks:
+            again = ", again: its model is needed and isn't there" if result else ""
+            where = f"log in {work_dir / LOG}"
+            say(f"{place}: training{again}, {where}{_behind(note)}")
             start = time.monotonic()
             result = train(plan, run)
             say(f"{place}: {describe(result)}, {time.monotonic() - start:.0f} s")

@@ -15,9 +15,11 @@ from mmengine.config import Config
 from mmseg_cosda.commands import command
 from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.reproduce.rows import ROWS, Setting, TableRow
+from mmseg_cosda.reproduce.rows import ROWS, STAGED, Setting, TableRow
+from mmseg_cosda.work_dir import last_checkpoint
 
 LABEL_KEY = "train_dataloader.dataset.target.pseudo_label_dir"
+START_KEY = "load_from"
 TEACHERS = {
     "deeplabv2_gta2cs": "advent-no-pl",
     "deeplabv2_synthia2cs": "advent-no-pl",
@@ -104,6 +106,26 @@ class Plan:
         seed = run.seed if self.teacher_seed is None else self.teacher_seed
         return Run(ROWS[self.teacher], seed)
 
+    def start_of(self, run: Run) -> Run | None:
+        """Return the run whose last model a run begins with, None for none."""
+        if self.setting.task not in STAGED or run.row.start is None:
+            return None
+        return Run(ROWS[run.row.start], run.seed)
+
+    def needed_by(self, run: Run) -> list[Run]:
+        """Return the runs whose last models a run needs."""
+        needed = (self.teacher_of(run), self.start_of(run))
+        return list(dict.fromkeys(each for each in needed if each is not None))
+
+    def length(self, run: Run) -> int:
+        """Return the iterations of a run."""
+        cfg = read_options(self.config(run), self.own_options(run))
+        return int(cfg.train_cfg.max_iters)
+
+    def checkpoint(self, run: Run) -> Path:
+        """Return the checkpoint of a run's last iteration."""
+        return self.work_dir(run) / f"iter_{self.length(run)}.pth"
+
     def label_dir(self, run: Run) -> Path | None:
         """Return the folder of a run's pseudo-labels, None if it needs none."""
         if not run.row.pseudo_labels:
@@ -137,17 +159,25 @@ class Plan:
     def train_options(self, run: Run) -> list[str]:
         """Return all config values of the run's command."""
         options = self.own_options(run)
-        labels = self.label_dir(run)
+        labels, start = self.label_dir(run), self.start_of(run)
         if labels is not None:
             options.append(f"{LABEL_KEY}={labels}")
+        if start is not None:
+            options.append(f"{START_KEY}={self.checkpoint(start)}")
         return options
 
     def train_command(self, run: Run) -> list[str]:
-        """Return the command that trains a run, or goes on with it."""
+        """Return the command that trains a run, or goes on with it.
+
+        With ``--resume`` and nothing to go on from, ``load_from`` would be what to go
+        on from.
+        """
+        folder = self.work_dir(run)
+        fresh = self.start_of(run) is not None and last_checkpoint(folder) is None
         return [
             *self._tool("train"),
             str(self.config(run)),
-            *("--work-dir", str(self.work_dir(run)), "--resume"),
+            *("--work-dir", str(folder), *([] if fresh else ["--resume"])),
             *("--cfg-options", *self.train_options(run)),
         ]
 
@@ -161,14 +191,11 @@ class Plan:
             *("--cfg-options", *self.train_options(run)),
         ]
 
-    def label_command(self, teacher: Run, folder: Path, step: int) -> list[str]:
+    def label_command(self, teacher: Run, folder: Path) -> list[str]:
         """Return the command that makes pseudo-labels with a run's last model."""
         command = [
             *self._tool("generate_pseudo_labels"),
-            *(
-                str(self.config(teacher)),
-                str(self.work_dir(teacher) / f"iter_{step}.pth"),
-            ),
+            *(str(self.config(teacher)), str(self.checkpoint(teacher))),
             *("--out", str(folder)),
         ]
         options = self.own_options(teacher)
@@ -180,6 +207,8 @@ class Plan:
         options = self.own_options(run)
         if run.row.pseudo_labels:
             options.append(f"{LABEL_KEY}=DIR")
+        if self.start_of(run) is not None:
+            options.append(f"{START_KEY}=CHECKPOINT")
         return f"{command('train')} {shlex.join([config, '--cfg-options', *options])}"
 
     def _tool(self, name: str) -> list[str]:
@@ -215,19 +244,28 @@ def _concerns(option: str, parts: frozenset[str]) -> bool:
     return any(".".join(keys[:length]) in parts for length in (2, 3))
 
 
-def with_teachers(plan: Plan, runs: Sequence[Run]) -> list[Run]:
-    """Put the runs that make pseudo-labels before those that still need them.
+def with_needed(plan: Plan, runs: Sequence[Run]) -> list[Run]:
+    """Put the runs whose models others need before those that still need them.
 
     Args:
         plan: Where everything is.
         runs: The runs of a table, perhaps with repeats.
 
     Returns:
-        Every run once, teachers first; none is trained for runs that have a result.
+        Every run once, those that others begin with or take pseudo-labels of first;
+        none is needed for runs that have a result.
     """
-    missing = [run for run in runs if not plan.result(run).is_file()]
-    teachers = [teacher for run in missing if (teacher := plan.teacher_of(run))]
-    return list(dict.fromkeys([*teachers, *runs]))
+    first: dict[Run, None] = {}
+
+    def add_needed(run: Run) -> None:
+        if not plan.result(run).is_file():
+            for needed in plan.needed_by(run):
+                add_needed(needed)
+                first[needed] = None
+
+    for run in runs:
+        add_needed(run)
+    return list(dict.fromkeys([*first, *runs]))
 
 
 def read_options(path: Path, options: Sequence[str]) -> Config:

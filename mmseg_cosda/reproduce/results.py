@@ -59,6 +59,7 @@ def make_result(plan: Plan, run: Run) -> dict[str, Any]:
         "config": run.row.config(plan.setting),
         "options": plan.own_options(run),
         "pseudo_labels": plan.labels_of(run),
+        "start": _name(plan.start_of(run)),
         "command": plan.shown_command(run),
         "commit": code_name(starts[-1]) if starts else "unknown",
         "record": [
@@ -168,16 +169,21 @@ def read_result(plan: Plan, run: Run) -> dict[str, Any] | None:
                 f"{path} is of {name} {result[name]}, its name is of {here}: give it "
                 "its own name, or remove it"
             )
-    found = (result["options"], result["pseudo_labels"])
-    wanted = (plan.own_options(run), plan.labels_of(run))
+    found = (result["options"], result["pseudo_labels"], result.get("start"))
+    wanted = (
+        plan.own_options(run),
+        plan.labels_of(run),
+        _name(plan.start_of(run)),
+    )
     if result.get("config") != run.row.config(plan.setting):
         # The row once had a config of its own, which held what are its options now.
         own = plan.row_options(run)
         found, wanted = (
-            ([text for text in options if text not in own], labels)
-            for options, labels in (found, wanted)
+            ([text for text in options if text not in own], *rest)
+            for options, *rest in (found, wanted)
         )
-    for name, old, new in zip(("options", "pseudo-labels"), found, wanted, strict=True):
+    names = ("options", "pseudo-labels", "start")
+    for name, old, new in zip(names, found, wanted, strict=True):
         if old != new:
             raise UserError(
                 f"{path} is of a run with other {name} ({old}, now {new}): choose "
@@ -226,6 +232,10 @@ def parse_result(path: Path) -> dict[str, Any]:
 def _require_number(value: Any) -> None:
     if not (value is None or isinstance(value, (int, float))):
         raise TypeError(f"{value!r} is no number")
+
+
+def _name(run: Run | None) -> str | None:
+    return None if run is None else str(run)
 
 
 def hardware() -> dict[str, Any]:

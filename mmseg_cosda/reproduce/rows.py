@@ -11,6 +11,9 @@ from mmseg_cosda.errors import UserError
 PAPER_TASKS = ("gta2cs", "synthia2cs")
 TASKS = (*PAPER_TASKS, "synthia2cs_19way", "demo", "torcs2camvid")
 SMALL = ("demo", "torcs2camvid")
+STAGED = ("torcs2camvid",)
+"""The tasks whose trainings come in two stages: source-only first, then each row from
+the last model of its own seed."""
 PAPER_NETS = ("deeplabv2", "fcn8s")
 NETS = (*PAPER_NETS, "daformer")
 NET_TASKS: Mapping[str, tuple[str, ...]] = {
@@ -19,6 +22,7 @@ NET_TASKS: Mapping[str, tuple[str, ...]] = {
     "daformer": (*PAPER_TASKS, "synthia2cs_19way"),
 }
 """The tasks that each net has configs of."""
+ONLY_LABELS = "only-ssl"
 COSINE = "model.alignments.cosine"
 SOURCE = "train_dataloader.dataset.source"
 TRANSLATED: Mapping[str, Any] = {
@@ -108,6 +112,11 @@ class TableRow:
         options: Config values beside the config, by dotted key.
         by_task: Those that name a task's data, by task.
         nets: The networks that it has configs of.
+        tasks: The tasks that it has configs of; None for all.
+        start: On the tasks of :data:`STAGED`, the row whose last model of the same
+            seed it begins with; None for the weights of its config.
+        base: The row that it adds something to; of pseudo-labels alone by default
+            where it trains on some.
     """
 
     name: str
@@ -118,6 +127,20 @@ class TableRow:
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     by_task: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
     nets: tuple[str, ...] = PAPER_NETS
+    tasks: tuple[str, ...] | None = None
+    start: str | None = "source-only"
+    base: str | None = None
+
+    @property
+    def added_to(self) -> str | None:
+        """The row that it adds something to, None for none."""
+        labels = self.pseudo_labels and self.name != ONLY_LABELS
+        return self.base or (ONLY_LABELS if labels else None)
+
+    def is_for(self, setting: Setting) -> bool:
+        """Return whether it has a config of a task and a network."""
+        task = self.tasks is None or setting.task in self.tasks
+        return task and setting.net in self.nets
 
     def config(self, setting: Setting) -> str:
         """Return its config, relative to ``configs/``."""
@@ -160,23 +183,31 @@ VARIANTS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
 )
 """Departures from the literal loss: a row's name, its title, options of
 ``ClassWiseCosineLoss``."""
-LATER_METHODS: Sequence[tuple[str, str, tuple[str, ...]]] = (
-    ("dacs", "DACS", ("deeplabv2", "daformer")),
-    ("daformer", "DAFormer's recipe", ("deeplabv2", "daformer")),
-    ("mic", "MIC", ("deeplabv2", "daformer")),
-    ("fda", "FDA, first round", ("deeplabv2",)),
+LATER_METHODS: Sequence[tuple[str, str, tuple[str, ...], str | None]] = (
+    ("dacs", "DACS", ("deeplabv2", "daformer"), None),
+    ("daformer", "DAFormer's recipe", ("deeplabv2", "daformer"), "dacs"),
+    ("mic", "MIC", ("deeplabv2", "daformer"), "daformer"),
+    ("fda", "FDA, first round", ("deeplabv2",), None),
 )
 """What came after the paper: a row's name, which is its folder too, its title, the
-networks of its configs. Each has a row with the cosine loss on top."""
+networks of its configs, what it adds to. Each has a row with the cosine loss on top."""
 ROWS: Mapping[str, TableRow] = {
     row.name: row
     for row in (
-        TableRow("source-only", "source only", "source_only", nets=NETS),
+        TableRow("source-only", "source only", "source_only", nets=NETS, start=None),
+        TableRow(
+            "source-only-continued",
+            "source only, continued",
+            "source_only",
+            "_continued",
+            tasks=STAGED,
+        ),
         TableRow("target-bn", "source only, target in BN", "source_only", "_target-bn"),
         TableRow(
             "target-supervised",
             "supervised on the target",
             "source_only",
+            start=None,
             by_task={
                 "demo": {f"{SOURCE}.domain": "target"},
                 "torcs2camvid": {
@@ -212,7 +243,7 @@ ROWS: Mapping[str, TableRow] = {
             "_with-adversarial",
             True,
         ),
-        TableRow("only-ssl", "only SSL", "self_training", "", True),
+        TableRow(ONLY_LABELS, "only SSL", "self_training", "", True),
         TableRow("ssl-adversarial", "SSL with Adversarial", "adversarial", "", True),
         *(
             TableRow(
@@ -232,13 +263,54 @@ ROWS: Mapping[str, TableRow] = {
             "cosda",
             "_online",
             nets=("deeplabv2",),
+            base="only-ssl-online",
+        ),
+        TableRow(
+            "only-ssl-online",
+            "only SSL, labels of a teacher",
+            "cosda",
+            "_online",
+            options={COSINE: None},
+            nets=("deeplabv2",),
         ),
         *(
             TableRow(
-                name + suffix.replace("_", "-"), title + ending, name, suffix, nets=nets
+                name + suffix.replace("_", "-"),
+                title + ending,
+                name,
+                suffix,
+                nets=nets,
+                base=name if suffix else below,
             )
-            for name, title, nets in LATER_METHODS
+            for name, title, nets, below in LATER_METHODS
             for suffix, ending in (("", ""), ("_cosine", " + cosine"))
+        ),
+        TableRow(
+            "dacs-cosine-target",
+            "DACS + cosine on the target",
+            "dacs",
+            "_cosine-target",
+            nets=("deeplabv2",),
+            tasks=("torcs2camvid",),
+            base="dacs",
+        ),
+        TableRow(
+            "dacs-rare-classes",
+            "DACS, rare classes",
+            "daformer",
+            options={"model.alignments.imagenet": None, "model.reference": None},
+            nets=("deeplabv2",),
+            tasks=("torcs2camvid",),
+            base="dacs",
+        ),
+        TableRow(
+            "dacs-feature-distance",
+            "DACS, feature distance",
+            "daformer",
+            options={"train_dataloader.dataset.source_order": None},
+            nets=("deeplabv2",),
+            tasks=("torcs2camvid",),
+            base="dacs",
         ),
         TableRow(
             "no-class-split-strong",

@@ -6,7 +6,12 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmseg_cosda.reproduce.gains import beyond_noise, paired_gains, standard_error
+from mmseg_cosda.reproduce.gains import (
+    beyond_noise,
+    half_width,
+    paired_gains,
+    standard_error,
+)
 from mmseg_cosda.reproduce.paper import (
     FIGURES,
     HYPER_PARAMETERS,
@@ -66,6 +71,33 @@ def paired_difference(values: Mapping[int, float], base: Mapping[int, float]) ->
     if len(gains) == 1:
         return mean
     text = f"{mean} ± {standard_error(gains):.2f}"
+    return f"**{text}**" if beyond_noise(gains) else text
+
+
+def interval(values: Mapping[int, float], base: Mapping[int, float]) -> str:
+    """Write the mean of what a row has above another, with its 95 % interval.
+
+    Args:
+        values: By seed.
+        base: The other's, by seed.
+
+    Returns:
+        Bold where zero is outside the interval; without one for a single seed.
+
+    Examples:
+        >>> interval({0: 3.0, 1: 5.0, 2: 4.0}, {0: 2.0, 1: 2.0, 2: 2.0})
+        '+2.00 [-0.48, +4.48]'
+        >>> interval({0: 3.0}, {0: 2.0, 1: 2.0})
+        '+1.00'
+    """
+    gains = paired_gains(values, base)
+    if not gains:
+        return NO_FIGURE
+    mean = statistics.fmean(gains)
+    if len(gains) == 1:
+        return f"{mean:+.2f}"
+    half = half_width(gains)
+    text = f"{mean:+.2f} [{mean - half:+.2f}, {mean + half:+.2f}]"
     return f"**{text}**" if beyond_noise(gains) else text
 
 

@@ -31,7 +31,12 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "ssl-adversarial",
     ),
     "6": ("cosine",),
-    "bounds": ("source-only", "target-bn", "target-supervised"),
+    "bounds": (
+        "source-only",
+        "source-only-continued",
+        "target-bn",
+        "target-supervised",
+    ),
     "evidence": (),
     "variants": (
         "cosine",
@@ -48,10 +53,17 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     ),
     "methods": (
         "source-only",
+        "source-only-continued",
         "cosine-no-pl",
+        "only-ssl",
         "cosine",
+        "only-ssl-online",
         "cosine-online",
+        "adversarial-no-pl",
         *(f"{name}{end}" for name, *_ in LATER_METHODS for end in ("", "-cosine")),
+        "dacs-cosine-target",
+        "dacs-rare-classes",
+        "dacs-feature-distance",
         "target-supervised",
     ),
 }
@@ -138,7 +150,7 @@ def table_rows(
         raise UserError(f"--net {setting.net} is for --table methods alone")
     if table != "methods" and setting.task not in (*PAPER_TASKS, *SMALL):
         raise UserError(f"--task {setting.task} is for --table methods alone")
-    rows = [ROWS[name] for name in TABLES[table] if setting.net in ROWS[name].nets]
+    rows = [ROWS[name] for name in TABLES[table] if ROWS[name].is_for(setting)]
     if table == "evidence":
         parts = ("bounds", "1", "4", "6", "variants-no-pl", "variants")
         every = [row for part in parts for row in table_rows(part, setting, cosine)]

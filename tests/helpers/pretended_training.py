@@ -9,7 +9,7 @@ from helpers.training_files import write_state
 from mmseg_cosda.engine.run_record import write_record
 from mmseg_cosda.reproduce.belonging import wanted_start
 from mmseg_cosda.reproduce.execute import execute
-from mmseg_cosda.reproduce.plan import Plan, Run, with_teachers
+from mmseg_cosda.reproduce.plan import Plan, Run, with_needed
 from mmseg_cosda.reproduce.rows import ROWS, Setting
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +19,9 @@ import fcntl, json, os, shutil, signal, sys, zlib
 from pathlib import Path
 
 config, work = sys.argv[1], Path(sys.argv[sys.argv.index("--work-dir") + 1])
-assert "--resume" in sys.argv
+begun = any(word.startswith("load_from=") for word in sys.argv)
+resumed = (work / "last_checkpoint").exists()
+assert ("--resume" in sys.argv) == (resumed or not begun)
 root = Path(__file__).parents[1]
 with open(root / "calls", "a") as file:
     print(Path(__file__).stem, *sys.argv[1:], file=file)
@@ -112,7 +114,7 @@ def carry_out(
 ) -> Any:
     lines: list[str] = []
     chosen = [Run(ROWS[name], seed) for seed in seeds for name in names]
-    runs = with_teachers(plan, chosen)
+    runs = with_needed(plan, chosen)
     if recorded:
         for run in runs:
             write_wanted(plan, run)

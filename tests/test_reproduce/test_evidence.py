@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
-from mmseg_cosda.reproduce.evidence import gap_closed, write_evidence
+from mmseg_cosda.reproduce.evidence import (
+    gap_closed,
+    late_column,
+    late_mean,
+    write_evidence,
+)
 from mmseg_cosda.reproduce.rows import ROWS, Setting
 from mmseg_cosda.reproduce.table import paired_difference
 from mmseg_cosda.reproduce.tables import TABLES, table_rows
@@ -39,26 +44,57 @@ def test_it_has_every_row_of_every_table_once() -> None:
 
 
 def test_gains_gap_and_seeds() -> None:
+    late = {"curve": {"mIoU": [1.0, 20.0, 30.0, None, 40.0, 50.0]}}
     results = {
-        "source-only": {0: result(30.0, 31.0), 1: result(32.0, 33.0)},
+        "source-only": {0: result(20.0, 31.0)},
+        "source-only-continued": {0: result(30.0, 31.0), 1: result(32.0, 33.0)},
         "target-supervised": {0: result(40.0, 41.0), 1: result(42.0, 42.0)},
         "only-ssl": {0: result(33.0, 33.0), 1: result(33.0, 33.0)},
-        "cosine": {0: result(35.0, 36.0), 1: result(36.0, 36.0)},
+        "cosine": {0: {**result(35.0, 36.0), **late}, 1: result(36.0, 36.0)},
         "cosine-no-pl": {1: result(31.0, 34.0)},
     }
     text = write_evidence(TORCS, table_rows("evidence", TORCS, COSINE), results)
+    assert "last, above `source-only-continued`" in text
     assert cells(text, "cosine")[1:] == [
         "36.00 ± 0.00",
         "35.50 ± 0.71",
-        "+4.50 ± 0.50",
+        "45.00",
+        "+4.50 [-1.86, +10.86]",
         "45 %",
-        "+2.50 ± 0.50",
+        "+2.50 [-3.86, +8.86] over `only-ssl`",
         "0 1",
     ]
-    assert cells(text, "cosine-no-pl")[2:] == ["31.00", "-1.00", "-10 %", "—", "1"]
-    assert cells(text, "source-only")[3:] == ["—", "—", "—", "0 1"]
-    assert cells(text, "target-supervised")[4] == "100 %"
-    assert cells(text, "sum")[1:] == ["not run", "not run", "—", "—", "—", "—"]
+    no_labels = cells(text, "cosine-no-pl")
+    assert no_labels[2:] == ["31.00", "not run", "-1.00", "-10 %", "—", "1"]
+    assert cells(text, "source-only-continued")[4:] == ["—", "—", "—", "0 1"]
+    assert cells(text, "source-only")[4:6] == ["-10.00", "-100 %"]
+    assert cells(text, "target-supervised")[5] == "100 %"
+    assert cells(text, "sum")[1:] == [*["not run"] * 3, *["—"] * 4]
+
+
+def test_methods_add_to_each_other() -> None:
+    results = {
+        "source-only": {0: result(30.0, 31.0)},
+        "dacs": {0: result(35.0, 35.0)},
+        "daformer": {0: result(36.0, 36.0)},
+        "mic-cosine": {0: result(36.0, 36.0)},
+    }
+    demo = Setting("demo")
+    rows = table_rows("methods", demo, COSINE)
+    text = write_evidence(demo, rows, results, "methods")
+    assert text.startswith("# Methods: demo, mIoU on")
+    assert cells(text, "dacs")[4:] == ["+5.00", "—", "—", "0"]
+    assert cells(text, "daformer")[6] == "+1.00 over `dacs`"
+    assert cells(text, "mic-cosine")[6] == "—"  # mic isn't there
+
+
+def test_the_last_third_is_rounded_up() -> None:
+    for count, mean in {1: 1.0, 2: 2.0, 3: 3.0, 4: 3.5, 7: 6.0, 9: 8.0}.items():
+        values = [float(i) for i in range(1, count + 1)]
+        assert late_mean({"curve": {"mIoU": values}}, "mIoU") == mean, count
+    assert late_mean({}, "mIoU") is None
+    results = {"dacs": {0: {"curve": {"mIoU": [3.0]}}, 1: {}}}
+    assert late_column(results, "dacs", "mIoU") == {0: 3.0}
 
 
 def test_classes_and_features_stand_below() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from mmseg_cosda.reproduce import execute as execution
 from mmseg_cosda.reproduce.execute import execute, locked
 from mmseg_cosda.reproduce.plan import Plan, Run
 from mmseg_cosda.reproduce.results import read_result
-from mmseg_cosda.reproduce.rows import ROWS
+from mmseg_cosda.reproduce.rows import ROWS, Setting
 
 
 def result(plan: Plan, name: str, seed: int = 0) -> dict[str, Any]:
@@ -54,6 +55,74 @@ def test_a_table_trains_its_teacher_first_and_each_run_once(project: Path) -> No
     assert again == {}
     assert len(calls(project)) == 6
     assert all(line.endswith("done before") for line in lines)
+
+
+def test_a_model_that_is_needed_and_not_here_is_trained_again(project: Path) -> None:
+    plan = make_plan(project)
+    carry_out(plan, "only-ssl")
+    teacher, student = (Run(ROWS[name], 0) for name in ("source-only", "only-ssl"))
+    shutil.rmtree(plan.work_root)  # as in a fresh clone, which has the results
+    kept = plan.result(teacher).read_bytes()
+
+    _, lines = carry_out(plan, "only-ssl", "source-only")
+    assert len(calls(project)) == 3  # nobody needs it
+    assert all("done before" in line for line in lines)
+
+    plan.result(student).unlink()
+    failed, lines = carry_out(plan, "only-ssl")
+    assert failed == {}
+    assert [call[0] for call in calls(project)[3:]] == [
+        "train",
+        "generate_pseudo_labels",
+        "train",
+    ]
+    assert "training, again: its model is needed and isn't there" in lines[0]
+    assert plan.result(teacher).read_bytes() == kept
+
+    plan.result(student).unlink()
+    shutil.rmtree(plan.work_dir(teacher))
+    shutil.rmtree(plan.work_dir(student))
+    carry_out(plan, "only-ssl")  # its pseudo-labels are there
+    assert len(calls(project)) == 7
+
+
+def test_the_second_stage_waits_for_the_first(project: Path) -> None:
+    plan = make_plan(project, setting=Setting("torcs2camvid"), teacher_seed=None)
+    failed, _ = carry_out(plan, "source-only-continued", "only-ssl", seeds=(0, 1))
+    assert failed == {}
+    made = calls(project)
+    assert [call[0] for call in made].count("train") == 6
+    for seed in (0, 1):
+        start = project / f"work/torcs2camvid/source-only/seed{seed}/iter_30.pth"
+        began = [call for call in made if f"load_from={start}" in call]
+        assert len(began) == 2
+        assert all("--resume" not in call for call in began)
+        found = read_result(plan, Run(ROWS["only-ssl"], seed))
+        assert found is not None
+        assert found["start"] == found["pseudo_labels"] == f"source-only seed {seed}"
+        assert "load_from=CHECKPOINT" in found["command"]
+
+    (project / "die").write_text("fail source_only")
+    failed, _ = carry_out(plan, "cosine-no-pl", seeds=(2,))
+    assert {run.row.name: text for run, text in failed.items()}["cosine-no-pl"] == (
+        "needs source-only seed 2, which failed"
+    )
+
+
+def test_a_killed_second_stage_goes_on(project: Path) -> None:
+    plan = make_plan(project, setting=Setting("torcs2camvid"), teacher_seed=None)
+    (project / "die").write_text("checkpoint 10")
+    carry_out(plan, "source-only")
+    carry_out(plan, "source-only")
+    (project / "die").write_text("checkpoint 20")
+    failed, _ = carry_out(plan, "cosine-no-pl")
+    assert len(failed) == 1
+    failed, _ = carry_out(plan, "cosine-no-pl")
+    assert failed == {}
+    *_, killed, again = calls(project)
+    assert "--resume" not in killed
+    assert "--resume" in again
+    assert [w for w in again if w != "--resume"] == killed
 
 
 def test_a_result_says_what_it_is_of(project: Path) -> None:

@@ -20,22 +20,29 @@ def test_a_row_is_set_beside_its_own_baseline() -> None:
         return {"last": {"mIoU": value}}
 
     results = {
-        "source-only": {0: result(10.0), 1: result(20.0)},
+        "source-only": {0: result(5.0)},
+        "source-only-continued": {0: result(10.0), 1: result(20.0)},
         "only-ssl": {0: result(50.0)},
         "target-supervised": {0: result(90.0)},
         "cosine-no-pl": {0: result(11.0), 1: result(22.0), 2: result(0.0)},
-        "repulsion-no-pl": {1: result(19.0)},
         "cosine": {0: result(49.0)},
+        "dacs": {1: result(22.0)},
+        "dacs-cosine": {1: result(23.0)},
     }
-    names = [*results, "repulsion"]
-    rows = [ROWS[name] for name in names]
+    rows = [ROWS[name] for name in results]
     assert gains_by_baseline(Setting("torcs2camvid"), rows, results) == {
-        "source-only": {
+        "source-only-continued": {
+            "only SSL": [40.0],
             "Ours-(11)": [1.0, 2.0],
-            "repulsion from other classes": [-1.0],
+            "Ours (eq. 12)": [39.0],
+            "DACS": [2.0],
+            "DACS + cosine": [3.0],
         },
-        "only-ssl": {"Ours (eq. 12)": [-1.0], "repulsion from other classes": []},
+        "only-ssl": {"Ours (eq. 12)": [-1.0]},
+        "dacs": {"DACS + cosine": [1.0]},
     }
+    demo = gains_by_baseline(Setting("demo"), rows, results)
+    assert demo["source-only"]["Ours-(11)"] == [6.0]
 
 
 def test_every_seed_is_a_dot_and_color_means_beyond_noise() -> None:

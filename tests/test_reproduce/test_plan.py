@@ -14,7 +14,7 @@ from mmseg_cosda.reproduce.plan import (
     Run,
     read_options,
     teacher_name,
-    with_teachers,
+    with_needed,
 )
 from mmseg_cosda.reproduce.rows import NET_TASKS, NETS, ROWS, Setting, TableRow
 from mmseg_cosda.reproduce.tables import TABLES, table_rows
@@ -41,8 +41,8 @@ def test_whose_results_are_there_needs_no_pseudo_labels(project: Path) -> None:
     teacher = Run(ROWS["cosine-no-pl"], 2)
     plan.result(first).parent.mkdir(parents=True)
     plan.result(first).touch()
-    assert with_teachers(plan, [first, second]) == [teacher, first, second]
-    assert with_teachers(plan, [first]) == [first]
+    assert with_needed(plan, [first, second]) == [teacher, first, second]
+    assert with_needed(plan, [first]) == [first]
 
 
 @pytest.mark.parametrize(
@@ -92,6 +92,8 @@ def check_row(plan: Plan, row: TableRow) -> None:
         for part in key.split("."):
             found = found[part]
         assert found == value
+    start = plan.start_of(run)
+    assert cfg.get("load_from") == (start and str(plan.checkpoint(start)))
     target = cfg.train_dataloader.dataset.target
     assert (target.type == "PseudoLabelDataset") == row.pseudo_labels
     if row.pseudo_labels:
@@ -136,6 +138,29 @@ def test_translated_images_may_lie_in_a_folder_of_another_name(project: Path) ->
     source = cfg.train_dataloader.dataset.source
     assert source.data_prefix.img_path == "elsewhere"
     assert source.same_size is False
+
+
+def test_rows_of_two_stages_begin_with_their_seeds_source_only_model(
+    project: Path,
+) -> None:
+    plan = make_plan(project, setting=Setting("torcs2camvid"), teacher_seed=None)
+    source_only, dacs = Run(ROWS["source-only"], 4), Run(ROWS["dacs"], 4)
+    assert plan.start_of(source_only) is None
+    assert plan.start_of(Run(ROWS["target-supervised"], 4)) is None
+    assert plan.start_of(dacs) == source_only
+    checkpoint = project / "work/torcs2camvid/source-only/seed4/iter_30.pth"
+    assert plan.train_options(dacs)[-1] == f"load_from={checkpoint}"
+    assert "--resume" not in plan.train_command(dacs)  # nothing to go on from
+    assert "--resume" in plan.train_command(source_only)
+    assert plan.shown_command(dacs).endswith("load_from=CHECKPOINT")
+    assert with_needed(plan, [dacs]) == [source_only, dacs]
+    # A teacher that has a start of its own.
+    plan = make_plan(
+        project, setting=plan.setting, teacher="cosine-no-pl", teacher_seed=None
+    )
+    labels, teacher = Run(ROWS["only-ssl"], 4), Run(ROWS["cosine-no-pl"], 4)
+    assert with_needed(plan, [labels]) == [source_only, teacher, labels]
+    assert make_plan(project).start_of(dacs) is None  # the demo has one stage
 
 
 def test_bad_options_are_told(project: Path) -> None:

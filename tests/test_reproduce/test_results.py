@@ -10,7 +10,7 @@ import pytest
 from helpers.pretended_training import ROOT, make_plan
 
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.reproduce.plan import LABEL_KEY, Run, read_options
+from mmseg_cosda.reproduce.plan import LABEL_KEY, START_KEY, Run, read_options
 from mmseg_cosda.reproduce.results import parse_result, read_result
 from mmseg_cosda.reproduce.rows import ROWS, Setting
 from mmseg_cosda.reproduce.tables import table_rows
@@ -19,13 +19,19 @@ TORCS = Setting("torcs2camvid")
 
 
 def test_the_results_of_this_repository_are_read(project: Path) -> None:
-    plan = make_plan(project, setting=TORCS, result_root=ROOT / "results", options=())
+    plan = make_plan(
+        project,
+        setting=TORCS,
+        result_root=ROOT / "results",
+        options=(),
+        teacher_seed=None,
+    )
     cfg = read_options(plan.config(Run(ROWS["cosine"], 0)), [])
-    rows = table_rows("evidence", TORCS, cfg.model.alignments.cosine)
+    rows = table_rows("methods", TORCS, cfg.model.alignments.cosine)
     found = {
         f"{row.name}_seed{seed}.json"
         for row in rows
-        for seed in range(6)
+        for seed in range(5)
         if read_result(plan, Run(row, seed)) is not None
     }
     assert found == {path.name for path in plan.result_root.glob("torcs2camvid/*.json")}
@@ -41,8 +47,9 @@ def test_under_results_stands_no_json_but_results() -> None:
         config, *options = shlex.split(result["command"])[2:]
         assert config == f"configs/{result['config']}", path
         labels = [f"{LABEL_KEY}=DIR"] if result["pseudo_labels"] else []
+        start = [f"{START_KEY}=CHECKPOINT"] if result.get("start") else []
         assert options[1:] in (
-            [*result["options"], *labels],
+            [*result["options"], *labels, *start],
             [*labels, *result["options"]],
         ), path
         curve, metric = result["curve"], result["metric"]
@@ -58,18 +65,25 @@ def test_a_row_that_had_a_config_of_its_own_still_tells_other_options(
 ) -> None:
     plan = make_plan(project, setting=TORCS, options=())
     run = Run(ROWS[name], 0)
-    kept = ROOT / "results/torcs2camvid" / f"{name}_seed0.json"
+    kept = ROOT / "results/first_round/torcs2camvid" / f"{name}_seed0.json"
+    result = json.loads(kept.read_text())
+    start = plan.start_of(run)
+    result["start"] = start and str(start)
     plan.result(run).parent.mkdir(parents=True)
-    plan.result(run).write_text(kept.read_text())
+    plan.result(run).write_text(json.dumps(result))
     assert read_result(plan, run) is not None
 
-    result = json.loads(kept.read_text())
+    plan.result(run).write_text(json.dumps({**result, "start": "another"}))
+    with pytest.raises(UserError, match="other start"):
+        read_result(plan, run)
+
+    options = list(result["options"])
     result["options"].append("train_cfg.max_iters=5")
     plan.result(run).write_text(json.dumps(result))
     with pytest.raises(UserError, match="other options"):
         read_result(plan, run)
 
-    result = json.loads(kept.read_text())
+    result["options"] = options
     result["config"] = run.row.config(TORCS)  # of the config alone, without the value
     plan.result(run).write_text(json.dumps(result))
     with pytest.raises(UserError, match="other options"):

@@ -184,7 +184,15 @@ BOTH_NETS = [
     "cosine-no-pl",
     *(f"{name}{end}" for name in LATER for end in ("", "-cosine")),
 ]
-DEEPLAB_ALONE = ["cosine", "cosine-online", "fda", "fda-cosine"]
+PAPER_NETS_ALONE = ["cosine", "only-ssl", "adversarial-no-pl"]
+ONLINE = ["cosine-online", "only-ssl-online"]
+DEEPLAB_ALONE = [*PAPER_NETS_ALONE, *ONLINE, "fda", "fda-cosine"]
+TORCS_ALONE = [
+    "source-only-continued",
+    "dacs-cosine-target",
+    "dacs-rare-classes",
+    "dacs-feature-distance",
+]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +203,10 @@ DEEPLAB_ALONE = ["cosine", "cosine-online", "fda", "fda-cosine"]
         (Setting("synthia2cs_19way"), DEEPLAB_ALONE),
         (Setting("gta2cs"), DEEPLAB_ALONE),
         (Setting("demo"), [*DEEPLAB_ALONE, "target-supervised"]),
-        (Setting("torcs2camvid"), [*DEEPLAB_ALONE, "target-supervised"]),
+        (
+            Setting("torcs2camvid"),
+            [*DEEPLAB_ALONE, *TORCS_ALONE, "target-supervised"],
+        ),
     ],
     ids=str,
 )

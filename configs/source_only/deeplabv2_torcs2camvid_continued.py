@@ -1,0 +1,1 @@
+_base_ = ["./deeplabv2_torcs2camvid.py"]
