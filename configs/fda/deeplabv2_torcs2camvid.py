@@ -2,10 +2,9 @@
 _base_ = [
     "../_base_/models/deeplabv2_mobilenetv2.py",
     "../_base_/datasets/torcs2camvid.py",
-    "../_base_/schedules/adamw_poly_400_head-10x.py",
+    "../_base_/schedules/adamw_poly_2000_head-4x.py",
 ]
 model = dict(
-    decode_head=dict(num_classes=11),
     alignments=dict(entropy=dict(type="EntropyLoss", loss_weight=0.005, power=2.0)),
 )
 train_dataloader = dict(

@@ -2,7 +2,6 @@
 _base_ = [
     "../_base_/models/deeplabv2_mobilenetv2.py",
     "../_base_/datasets/torcs2camvid_pl.py",
-    "../_base_/schedules/adamw_poly_400_head-10x.py",
+    "../_base_/schedules/adamw_poly_2000_head-4x.py",
 ]
-model = dict(decode_head=dict(num_classes=11))
 custom_hooks = _base_.diagnosis_hooks

@@ -213,6 +213,9 @@ ROWS: Mapping[str, TableRow] = {
                 "torcs2camvid": {
                     f"{SOURCE}.data_prefix.img_path": "target/train/images",
                     f"{SOURCE}.data_prefix.seg_map_path": "target/train/labels",
+                    # As long as both stages of the others.
+                    "train_cfg.max_iters": 5000,
+                    "param_scheduler.0.end": 5000,
                 },
             },
         ),

@@ -80,7 +80,7 @@ def load(name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.mark.parametrize(
     "name",
-    ["deeplabv2_r101", "deeplabv2_r50", "deeplabv2_r18", "deeplabv2_mobilenetv2"],
+    ["deeplabv2_r101", "deeplabv2_r50", "deeplabv2_r18"],
 )
 def test_base_configs_build_at_output_stride_8(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -93,6 +93,19 @@ def test_base_configs_build_at_output_stride_8(
         logits = head(maps)
     assert isinstance(maps, tuple)  # so that 'backbone[-1]' is a map, not an image
     assert logits.shape == (2, 19, 9, 13)
+
+
+def test_mobilenet_is_classified_at_output_stride_4(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = load("deeplabv2_mobilenetv2", monkeypatch)
+    with torch.device("meta"):
+        backbone = MODELS.build({**model.backbone, "init_cfg": None})
+        neck, head = MODELS.build(model.neck), MODELS.build(model.decode_head)
+        maps = backbone(torch.empty(2, 3, 240, 320))
+        logits = head(neck(maps))
+    assert [tuple(m.shape[2:]) for m in maps] == [(60, 80), (30, 40), *[(15, 20)] * 2]
+    assert logits.shape == (2, 19, 60, 80)
 
 
 def test_preprocessing_is_caffes_and_pads_nothing(

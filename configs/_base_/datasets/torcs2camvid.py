@@ -2,8 +2,8 @@
 # COSDA_DATA names the folder that holds source/, target/ and weights/.
 data_root = "{{$COSDA_DATA:data/torcs2camvid}}"
 # (W, H) of the network's input, both domains; files and evaluation are 480x360.
-source_size = (256, 192)
-target_size = (256, 192)
+source_size = (320, 240)
+target_size = (320, 240)
 num_classes = 11
 
 # Feeds the labelled source images of training.
@@ -12,12 +12,16 @@ source_train_pipeline = [
     dict(type="LoadAnnotations"),
     dict(type="CheckLabels", num_classes=num_classes),
     dict(type="ResizePIL", size=source_size),
+    dict(type="RandomFlip", prob=0.5),
+    dict(type="PhotoMetricDistortion"),
     dict(type="PackSegInputs"),
 ]
-# Feeds the unlabelled target images of training.
+# Feeds the unlabelled target images of training. Their colors are left as they are: a
+# teacher labels them, and phases that want other colors jitter them.
 target_train_pipeline = [
     dict(type="LoadImageFromFile"),
     dict(type="ResizePIL", size=target_size),
+    dict(type="RandomFlip", prob=0.5),
     dict(type="PackSegInputs"),
 ]
 # Feeds the target images of training once pseudo-labels exist (torcs2camvid_pl.py);
@@ -26,6 +30,7 @@ target_pseudo_label_pipeline = [
     dict(type="LoadImageFromFile"),
     dict(type="LoadAnnotations"),
     dict(type="ResizePIL", size=target_size),
+    dict(type="RandomFlip", prob=0.5),
     dict(type="PackSegInputs"),
 ]
 # Feeds validation and test; labels, loaded after the resize, keep their full size.
@@ -99,10 +104,10 @@ diagnosis_pipeline = [
     dict(type="PackSegInputs"),
 ]
 diagnosis_hooks = [
-    dict(type="AlignmentReportHook", interval=100),
+    dict(type="AlignmentReportHook", interval=500),
     dict(
         type="MatchDiagnosisHook",
-        interval=100,
+        interval=500,
         dataset=dict(
             type="CamVid11Dataset",
             data_root=data_root,
