@@ -52,7 +52,7 @@ def test_both_images_of_a_pair_have_one_size_and_something_to_swap(task: str) ->
         assert size_behind(source) == size_behind(target) == (width, height)
     (transfer,) = cfg.train_dataloader.dataset.pair_transforms
     band = math.floor(transfer.beta * min(height, width))
-    assert band == (5 if task.startswith(("gta", "synthia")) else 1)
+    assert band == {"demo": 1, "torcs2camvid": 2}.get(task, 5)
 
 
 def size_behind(pipeline: Any) -> tuple[int, int]:

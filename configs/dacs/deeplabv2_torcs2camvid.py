@@ -13,7 +13,7 @@ model = dict(
             type="ClassMixPhase",
             classes="image",
             jitter_strength=0.25,
-            sigma=(0.06, 0.45),
+            sigma=(0.07, 0.54),
         ),
     ),
 )

@@ -5,9 +5,9 @@ model = dict(
     phases=dict(
         masked=dict(
             type="MaskedPhase",
-            block=12,
+            block=15,
             ratio=0.7,
-            sigma=(0.06, 0.45),
+            sigma=(0.07, 0.54),
         )
     )
 )

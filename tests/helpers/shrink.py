@@ -34,6 +34,7 @@ CHANNELS = {
 REDUCED: dict[str, dict[str, Any]] = {
     "DeepLabResNet": dict(base_channels=2, stem_channels=2, depth=50),
     "MobileNetV2": dict(widen_factor=0.1),
+    "FPN": dict(in_channels=[8, 8, 16, 32], out_channels=8),  # MobileNetV2's
     "FCNVGG": dict(base_channels=2, fc_channels=8),
     "MixVisionTransformer": dict(embed_dims=4, num_layers=(1, 1, 1, 1)),
     "DAFormerHead": dict(in_channels=(4, 8, 20, 32), embed_dims=8, channels=8),
@@ -178,10 +179,11 @@ def shrink(cfg: Config, weights: Path | None = None) -> Config:
         init = dict(type="Pretrained", checkpoint=str(weights))
         cfg.model.backbone.init_cfg = init
     channels = CHANNELS[cfg.model.backbone.type]
+    neck = cfg.model.get("neck")
     if cfg.model.decode_head.type == "FCN8sHead":
         cfg.model.decode_head.in_channels = tuple(reversed(channels))
     elif cfg.model.decode_head.type != "DAFormerHead":  # it reads all maps
-        cfg.model.decode_head.in_channels = channels[0]
+        cfg.model.decode_head.in_channels = neck.out_channels if neck else channels[0]
     for alignment in cfg.model.alignments.values():
         for tap in alignment.get("taps", {}).values():
             index = int(re.fullmatch(r"backbone\[(-\d)\]", tap.feature).group(1))  # type: ignore[union-attr]

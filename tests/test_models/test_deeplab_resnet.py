@@ -105,7 +105,7 @@ def test_mobilenet_is_classified_at_output_stride_4(
         maps = backbone(torch.empty(2, 3, 240, 320))
         logits = head(neck(maps))
     assert [tuple(m.shape[2:]) for m in maps] == [(60, 80), (30, 40), *[(15, 20)] * 2]
-    assert logits.shape == (2, 19, 60, 80)
+    assert logits.shape == (2, 11, 60, 80)
 
 
 def test_preprocessing_is_caffes_and_pads_nothing(
