@@ -281,9 +281,9 @@ def test_the_networks_at_full_size_give_what_the_taps_expect(name: str) -> None:
     with torch.device("meta"):
         model = MODELS.build(cfg.model)
         image = torch.zeros(1, 3, 64, 128)
-        maps = model.backbone(image)
-        logits = model.decode_head(model.extract_feat(image))
+        maps = {"backbone": model.backbone(image), "neck": model.extract_feat(image)}
+        logits = model.decode_head(maps["neck"])
         assert logits.shape[1] == cfg.model.decode_head.num_classes
     for tap in cosine.taps.values():
-        index = int(tap.feature.removeprefix("backbone[").rstrip("]"))
-        assert maps[index].shape[1] == tap.channels
+        part, index = tap.feature.rstrip("]").split("[")
+        assert maps[part][int(index)].shape[1] == tap.channels

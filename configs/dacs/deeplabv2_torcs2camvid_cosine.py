@@ -5,7 +5,7 @@ model = dict(
     alignments=dict(
         cosine=dict(
             type="ClassWiseCosineLoss",
-            taps=dict(last=dict(feature="backbone[-1]", channels=320, threshold=0.6)),
+            taps=dict(last=dict(feature="neck[0]", channels=64, threshold=0.8)),
             queue_size=1000,
             loss_weight=0.1,
         ),

@@ -186,8 +186,8 @@ def shrink(cfg: Config, weights: Path | None = None) -> Config:
         cfg.model.decode_head.in_channels = neck.out_channels if neck else channels[0]
     for alignment in cfg.model.alignments.values():
         for tap in alignment.get("taps", {}).values():
-            index = int(re.fullmatch(r"backbone\[(-\d)\]", tap.feature).group(1))  # type: ignore[union-attr]
-            tap.channels = channels[-index - 1]
+            index = re.fullmatch(r"backbone\[(-\d)\]", tap.feature)
+            tap.channels = channels[-int(index[1]) - 1] if index else neck.out_channels
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.num_workers = 0
         loader.persistent_workers = False

@@ -1,4 +1,4 @@
-# AdamW at 4e-4 with the poly schedule over 3,000 iterations, for a small pretrained
+# AdamW at 4e-4 with the poly schedule over 1,500 iterations, for a small pretrained
 # backbone; neck and head, which begin with random weights, at 4 times its rate.
 _base_ = ["../default_runtime.py"]
 optim_wrapper = dict(
@@ -9,7 +9,7 @@ optim_wrapper = dict(
     ),
 )
 param_scheduler = [
-    dict(type="PolyLR", eta_min=0.0, power=0.9, begin=0, end=3000, by_epoch=False)
+    dict(type="PolyLR", eta_min=0.0, power=0.9, begin=0, end=1500, by_epoch=False)
 ]
-train_cfg = dict(type="IterBasedTrainLoop", max_iters=3000, val_interval=500)
-default_hooks = dict(checkpoint=dict(interval=500))
+train_cfg = dict(type="IterBasedTrainLoop", max_iters=1500, val_interval=250)
+default_hooks = dict(checkpoint=dict(interval=250))
