@@ -2,7 +2,7 @@
 _base_ = [
     "../_base_/models/deeplabv2_mobilenetv2.py",
     "../_base_/datasets/torcs2camvid_pl.py",
-    "../_base_/schedules/adamw_poly_2000_head-4x.py",
+    "../_base_/schedules/adamw_poly_2000_second-stage.py",
 ]
 model = dict(
     alignments=dict(

@@ -214,8 +214,8 @@ ROWS: Mapping[str, TableRow] = {
                     f"{SOURCE}.data_prefix.img_path": "target/train/images",
                     f"{SOURCE}.data_prefix.seg_map_path": "target/train/labels",
                     # As long as both stages of the others.
-                    "train_cfg.max_iters": 3500,
-                    "param_scheduler.0.end": 3500,
+                    "train_cfg.max_iters": 4000,
+                    "param_scheduler.0.end": 4000,
                 },
             },
         ),
