@@ -67,6 +67,7 @@ class Net:
         weight: Tensor,
         divisor: str,
         pixels: Tensor | None,
+        truth: Tensor | None,
     ) -> tuple[DomainBatch, dict[str, Tensor]]:
         self.seen = dict(
             images=images,
@@ -75,6 +76,7 @@ class Net:
             weight=weight,
             divisor=divisor,
             pixels=pixels,
+            truth=truth,
         )
         generator = torch.Generator().manual_seed(0)
         shape = (len(images), CLASSES, SIZE[0] // 4, SIZE[1] // 4)

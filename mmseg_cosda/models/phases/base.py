@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import torch
 from mmengine.dist import get_rank
 from mmengine.logging import MessageHub
 from torch import Tensor
@@ -183,6 +184,21 @@ def check_phase_options(owner: str, start_iter: int, **switches: bool) -> None:
     """
     require_integers(owner, 0, start_iter=start_iter)
     require_choices(owner, True, False, **switches)
+
+
+def truth_of(images: Tensor, class_weight: bool) -> Tensor | None:
+    """Return which pixels of a phase's images ``class_weight`` counts for.
+
+    Args:
+        images: (B, 3, H, W).
+        class_weight: Whether it counts for labels that are guessed.
+
+    Returns:
+        None for all, or none, (B, 1, 1) bool.
+    """
+    if class_weight:
+        return None
+    return images.new_zeros((len(images), 1, 1), dtype=torch.bool)
 
 
 def any_labels(samples: Iterable[Any]) -> bool:

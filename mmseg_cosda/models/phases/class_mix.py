@@ -42,7 +42,7 @@ class ClassMixPhase(StrongPhase):
             images of the process's batch, as DAFormer's and MIC's code has it. What is
             to be ignored is a value too.
         jitter_probability, jitter_strength, blur_probability, sigma, loss_weight,
-            align, start_iter, divisor: See :class:`StrongPhase`.
+            align, start_iter, divisor, class_weight: See :class:`StrongPhase`.
 
     Raises:
         ValueError: If an option is out of range; at use, if the domains' images differ
@@ -91,7 +91,9 @@ class ClassMixPhase(StrongPhase):
         )
         labels = torch.where(mask, truth, teacher.labels)
         weight = teacher.weight.masked_fill(mask, 1.0)
-        return self.train_on(segmentor, "mixed", step, images, labels, weight, shown)
+        return self.train_on(
+            segmentor, "mixed", step, images, labels, weight, shown, mask
+        )
 
     def _mask(self, segmentor: Any, step: Step, truth: Tensor) -> Tensor:
         """Return where source pixels are pasted, (B, H, W) bool."""

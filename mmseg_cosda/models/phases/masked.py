@@ -38,7 +38,7 @@ class MaskedPhase(StrongPhase):
         color: Whether colors are jittered and blurred, as published for synthetic
             sources; False as for Cityscapes -> ACDC and Dark Zurich.
         jitter_probability, jitter_strength, blur_probability, sigma, loss_weight,
-            align, start_iter, divisor: See :class:`StrongPhase`.
+            align, start_iter, divisor, class_weight: See :class:`StrongPhase`.
 
     Raises:
         ValueError: If an option is out of range.

@@ -22,7 +22,13 @@ from mmseg_cosda.models.augment import (
 from mmseg_cosda.models.data_preprocessor import UDADataPreprocessor
 from mmseg_cosda.models.functional import resize_labels
 from mmseg_cosda.models.padding import unpadded_pixels
-from mmseg_cosda.models.phases.base import Losses, Phase, Step, with_prefix
+from mmseg_cosda.models.phases.base import (
+    Losses,
+    Phase,
+    Step,
+    truth_of,
+    with_prefix,
+)
 from mmseg_cosda.option_checks import (
     require_choices,
     require_integers,
@@ -59,6 +65,10 @@ class StrongPhase(Phase):
             short run a young teacher teaches its own mistakes: start later.
         divisor: N is "all", the number of pixels, as published, or "valid", of those
             with a label.
+        class_weight: Whether ``class_weight`` of the heads' losses counts for the
+            teacher's labels. By default it doesn't: a network that was trained with it
+            predicts rare classes too often, and weighing its own guesses by it makes
+            them more. It counts for pasted source pixels in any case.
 
     Raises:
         ValueError: If an option is out of range.
@@ -72,6 +82,7 @@ class StrongPhase(Phase):
     align: bool = False
     start_iter: int = 0
     divisor: str = "all"
+    class_weight: bool = False
 
     needs_teacher = True
 
@@ -88,6 +99,7 @@ class StrongPhase(Phase):
         require_numbers(owner, 0, inf, loss_weight=self.loss_weight)
         require_integers(owner, 0, start_iter=self.start_iter)
         require_choices(owner, True, False, align=self.align)
+        require_choices(owner, True, False, class_weight=self.class_weight)
         require_choices(owner, "all", "valid", divisor=self.divisor)
         _require_sigmas(owner, self.sigma)
 
@@ -131,6 +143,7 @@ class StrongPhase(Phase):
         labels: Tensor,
         weight: Tensor,
         pixels: Tensor | None = None,
+        pasted: Tensor | None = None,
     ) -> Losses:
         """Train the student, and show the alignments what it saw of the target.
 
@@ -143,6 +156,7 @@ class StrongPhase(Phase):
             weight: How much each pixel counts, (B, H, W).
             pixels: Which pixels show the target, (B, H, W) bool; None for all but
                 padding.
+            pasted: Which pixels have ground truth, (B, H, W) bool; None for none.
 
         Returns:
             The losses; ``<name>.confident``, on which share of the target's pixels
@@ -150,6 +164,7 @@ class StrongPhase(Phase):
             that the student saw the two choose the same class.
         """
         samples = step.samples["target"]
+        truth = truth_of(images, self.class_weight)
         domain, losses = segmentor.run(
             name,
             images,
@@ -159,6 +174,7 @@ class StrongPhase(Phase):
             weight=weight,
             divisor=self.divisor,
             pixels=pixels,
+            truth=truth if truth is None or pasted is None else pasted,
         )
         logs = {
             key: self.loss_weight * value if "loss" in key else value

@@ -14,6 +14,7 @@ from mmseg_cosda.models.phases.base import (
     Step,
     any_labels,
     check_phase_options,
+    truth_of,
     with_prefix,
 )
 from mmseg_cosda.option_checks import require_choices
@@ -37,6 +38,10 @@ class TargetPhase(Phase):
         cross_entropy: Whether the labels are trained on. Without, they only tell the
             alignments which class a pixel has.
         align: Whether it shows the alignments the target.
+        class_weight: Whether ``class_weight`` of the heads' losses counts here. By
+            default it doesn't: a network that was trained with it predicts rare
+            classes too often, and weighing its own guesses by it makes them more.
+            True where the target's labels are ground truth.
         start_iter: The first iteration in which it runs.
 
     Raises:
@@ -49,10 +54,17 @@ class TargetPhase(Phase):
         cross_entropy: bool = True,
         align: bool = True,
         start_iter: int = 0,
+        class_weight: bool = False,
     ) -> None:
         owner = "TargetPhase"
         require_choices(owner, "pseudo", "teacher", labels=labels)
-        check_phase_options(owner, start_iter, align=align, cross_entropy=cross_entropy)
+        check_phase_options(
+            owner,
+            start_iter,
+            align=align,
+            cross_entropy=cross_entropy,
+            class_weight=class_weight,
+        )
         if not (align or cross_entropy):
             raise ValueError(
                 "TargetPhase: with align=False and cross_entropy=False it does "
@@ -61,6 +73,7 @@ class TargetPhase(Phase):
         self.needs_teacher = labels == "teacher"
         self.cross_entropy = cross_entropy
         self.align = align
+        self.class_weight = class_weight
         self.start_iter = start_iter
 
     def losses(self, segmentor: Any, step: Step) -> Losses:
@@ -89,6 +102,7 @@ class TargetPhase(Phase):
             step,
             labels=labels,
             cross_entropy=self.cross_entropy,
+            truth=truth_of(images, self.class_weight),
         )
         if domain.labels is not None:
             coverage = (domain.labels != domain.ignore_index).float().mean()

@@ -27,6 +27,7 @@ def image_losses(
     label: Tensor,
     weight: Tensor | None = None,
     divisor: str | None = None,
+    truth: Tensor | None = None,
 ) -> Losses:
     r"""Return one image's losses and pixel accuracy, the values of the host's.
 
@@ -40,7 +41,7 @@ def image_losses(
     With the host's ``class_weight`` v it is the weighted mean that torch computes,
     \sum_i v_{y_i} l_i / \sum_i v_{y_i} over the pixels i with a label, where the
     host's own code raises an IndexError with ``avg_non_ignore`` (and in older
-    versions always, if any pixel is ignored).
+    versions always, if any pixel is ignored). v is 1 where a label is no ``truth``.
 
     ``BaseDecodeHead.loss_by_feat`` asks the device four times for a number of pixels,
     sorts every pixel's classes for its accuracy and takes no weights. Where a head
@@ -54,6 +55,8 @@ def image_losses(
         weight: What each pixel counts, w, (1, H, W) float32; None for 1.
         divisor: "valid", "all", or None for what the head's ``avg_non_ignore`` says
             of each loss: True divides by the pixels with a label.
+        truth: Which pixels ``class_weight`` counts for, (1, H, W) bool or what
+            broadcasts to it; None for all.
 
     Returns:
         The head's losses by name and ``acc_seg``, in percent, (1,).
@@ -70,6 +73,13 @@ def image_losses(
                 f"loss_decode={head.loss_decode} and sampler={head.sampler} takes no "
                 "pixel weights, which this training needs; give "
                 'loss_decode=dict(type="CrossEntropyLoss") and no sampler'
+            )
+        if truth is not None:
+            raise ValueError(
+                f"model.decode_head: the class_weight of "
+                f"loss_decode={head.loss_decode} can't be left out for labels that "
+                "are guessed, because this loss is the host's own; give "
+                "model.phases.target.class_weight=True, which counts it for them too"
             )
         _refuse_class_weights(head, label)
         sample = SegDataSample(gt_sem_seg=PixelData(data=label))
@@ -91,7 +101,10 @@ def image_losses(
         name = criterion.loss_name
         classes, values = criterion.class_weight, pixels
         if classes is not None:
-            balance = _pixel_weights(classes, logits, label) * valid
+            balance = _pixel_weights(classes, logits, label)
+            if truth is not None:
+                balance = balance.where(truth, 1)
+            balance = balance * valid
             values = balance * pixels
         if divisor == "all":
             mean = values.mean()
@@ -136,6 +149,13 @@ def is_plain(head: Any) -> bool:
         type(head).loss_by_feat is BaseDecodeHead.loss_by_feat
         and head.sampler is None
         and all(_is_plain_criterion(each) for each in _criteria(head))
+    )
+
+
+def has_class_weights(head: Any) -> bool:
+    """Return whether any of a head's losses weighs classes."""
+    return any(
+        getattr(each, "class_weight", None) is not None for each in _criteria(head)
     )
 
 
@@ -239,6 +259,7 @@ def per_image_losses(
     weight: Tensor | None = None,
     divisor: str | None = None,
     labelled: Sequence[bool] | None = None,
+    truth: Tensor | None = None,
 ) -> Losses:
     """Average the head's losses over the images of a batch.
 
@@ -254,6 +275,8 @@ def per_image_losses(
         weight: What each pixel counts, (B, H, W) float32; None for 1.
         divisor: See :func:`image_losses`.
         labelled: Which images have labels, one of them at least; None for all.
+        truth: Which pixels ``class_weight`` counts for, (B, H, W) bool or (B, 1, 1);
+            None for all.
 
     Returns:
         Losses and accuracy by name.
@@ -265,6 +288,7 @@ def per_image_losses(
             labels[i : i + 1],
             None if weight is None else weight[i : i + 1],
             divisor,
+            None if truth is None else truth[i : i + 1],
         )
         for i in range(len(labels))
         if labelled is None or labelled[i]

@@ -27,7 +27,11 @@ from mmseg_cosda.models.segmentors.domain_forward import (
     see_domain,
     unpadded_pixels,
 )
-from mmseg_cosda.models.segmentors.head_losses import per_image_losses, stack_labels
+from mmseg_cosda.models.segmentors.head_losses import (
+    has_class_weights,
+    per_image_losses,
+    stack_labels,
+)
 from mmseg_cosda.models.segmentors.parts import (
     build_alignments,
     build_phases,
@@ -218,6 +222,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         pixels: Tensor | None = None,
         reference: Mapping[str, Tensor] | None = None,
         cross_entropy: bool = True,
+        truth: Tensor | None = None,
     ) -> tuple[DomainBatch, Losses]:
         """Forward images; what a phase does first.
 
@@ -234,6 +239,8 @@ class UDAEncoderDecoder(EncoderDecoder):
                 bool; None, the default, for all but those that were padded.
             reference: Maps of the frozen reference, for alignments.
             cross_entropy: Whether labels are trained on.
+            truth: Which pixels ``class_weight`` of a head's loss counts for,
+                (B, H, W) bool or (B, 1, 1); None, the default, for all.
 
         Returns:
             What alignments see, and the heads' losses where there are labels.
@@ -256,8 +263,9 @@ class UDAEncoderDecoder(EncoderDecoder):
         losses: Losses = {}
         if trained is not None:
             for key, logits in outputs.items():
+                known = truth if has_class_weights(heads[key]) else None
                 head_losses = per_image_losses(
-                    heads[key], logits, trained, weight, divisor, labelled
+                    heads[key], logits, trained, weight, divisor, labelled, known
                 )
                 losses.update(with_prefix(f"{name}.{key}", head_losses))
         own = unpadded_pixels(samples, images)

@@ -79,6 +79,7 @@ def test_a_phase_waits_for_its_first_iteration(
         (dict(labels="truth"), "labels='truth', choose 'pseudo' or 'teacher'"),
         (dict(start_iter=-1), "TargetPhase: start_iter=-1"),
         (dict(align=1), "align=1, choose True or False"),
+        (dict(class_weight=0), "class_weight=0, choose True or False"),
         (dict(align=False, cross_entropy=False), "it does nothing"),
     ],
 )

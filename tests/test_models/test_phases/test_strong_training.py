@@ -91,6 +91,34 @@ def test_the_loss_is_the_weighted_mean_over_pixels(
         assert got == pytest.approx(sum(means) / 2, rel=1e-5)
 
 
+@pytest.mark.usefixtures("at_step")
+@pytest.mark.parametrize("counts", [False, True])
+def test_class_weights_count_for_guesses_only_if_asked(
+    counts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = [0.5, 2.0, 4.0, 1.0, 3.0][:CLASSES]
+    loss = dict(type="CrossEntropyLoss", avg_non_ignore=True, class_weight=weights)
+    phases = dict(
+        target=dict(labels="teacher", align=False, class_weight=counts),
+        mixed=dict(type="ClassMixPhase", divisor="valid", class_weight=counts),
+        masked=dict(type="MaskedPhase", block=4, class_weight=counts),
+    )
+    model = taught(phases=phases, decode_head=head_config(loss_decode=loss))
+    seen = recorded(model, monkeypatch)
+    model.loss(**taken(model))
+    assert seen["source"].get("truth") is None  # it is all ground truth
+    for name in phases:
+        truth = seen[name]["truth"]
+        if counts:
+            assert truth is None
+        elif name == "mixed":
+            pasted = seen[name]["pixels"].logical_not()
+            assert truth.equal(pasted)
+            assert truth.any()
+        else:
+            assert not truth.any()
+
+
 PHASES: dict[str, Any] = dict(
     mixed=dict(type="ClassMixPhase"),
     masked=dict(type="MaskedPhase", block=4),

@@ -10,7 +10,11 @@ from mmseg.registry import MODELS
 from torch.nn import functional as F
 
 from benchmarks.speed.live_memory import LiveMemory
-from mmseg_cosda.models.segmentors.head_losses import image_losses, is_plain
+from mmseg_cosda.models.segmentors.head_losses import (
+    has_class_weights,
+    image_losses,
+    is_plain,
+)
 
 CE: dict[str, Any] = dict(type="CrossEntropyLoss", avg_non_ignore=True)
 
@@ -162,6 +166,38 @@ def test_weighted_pixels_against_a_loop(
     assert abs(float(got) - expected) < (1e-6 if by_valid else 1e-10)  # the host's eps
 
 
+@pytest.mark.parametrize("divisor", [None, "valid", "all"])
+def test_class_weights_count_for_ground_truth_alone(divisor: str | None) -> None:
+    weights = [0.5, 2.0, 4.0, 1.0, 3.0][:CLASSES]
+    head = build(loss_decode=dict(CE, avg_non_ignore=True, class_weight=weights))
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(1, CLASSES, 6, 7, generator=generator, dtype=torch.float64)
+    label = torch.randint(CLASSES, (1, 6, 7), generator=generator)
+    label[:, :2] = 255
+    truth = torch.rand(1, 6, 7, generator=generator) < 0.5
+    total = weighed = 0.0
+    for y in range(6):
+        for x in range(7):
+            c = int(label[0, y, x])
+            if c == 255:
+                continue
+            w = weights[c] if truth[0, y, x] else 1.0
+            total -= w * float(logits[0, :, y, x].log_softmax(0)[c])
+            weighed += w
+    expected = total / (42 if divisor == "all" else weighed)
+    got = image_losses(head, logits, label, None, divisor, truth)["loss_ce"]
+    assert float(got) == pytest.approx(expected, abs=1e-6)
+
+    none = torch.zeros(1, 1, 1, dtype=torch.bool)
+    plain = build(loss_decode=dict(CE, avg_non_ignore=True))
+    torch.testing.assert_close(
+        image_losses(head, logits, label, None, divisor, none)["loss_ce"],
+        image_losses(plain, logits, label, None, divisor)["loss_ce"],
+    )
+    assert has_class_weights(head)
+    assert not has_class_weights(plain)
+
+
 def test_a_mean_over_all_pixels_is_the_hosts() -> None:
     head = build(loss_decode=dict(CE, avg_non_ignore=False), align_corners=True)
     assert is_plain(head)
@@ -178,3 +214,5 @@ def test_a_head_of_other_losses_takes_no_weights() -> None:
     label = data.gt_sem_seg.data
     with pytest.raises(ValueError, match="takes no pixel weights, which this"):
         image_losses(head, logits, label, torch.ones_like(label).float())
+    with pytest.raises(ValueError, match=r"guessed.*target\.class_weight=True"):
+        image_losses(head, logits, label, truth=torch.ones_like(label).bool())
