@@ -144,3 +144,29 @@ def test_the_metafiles_list_every_config() -> None:
     index = load(CONFIGS.parent / "model-index.yml")["Import"]
     paths = CONFIGS.glob("*/metafile.yml")
     assert index == sorted(str(path.relative_to(CONFIGS.parent)) for path in paths)
+
+
+def test_the_class_weights_are_those_of_the_rendered_labels() -> None:
+    page = (CONFIGS.parent / "docs/torcs2camvid.md").read_text()
+    (row,) = (line for line in page.splitlines() if line.startswith("| source | 462"))
+    shares = [float(cell) for cell in row.split("|")[3:14]]
+    median = statistics.median(shares)
+    weights = [(median / share) ** 0.5 for share in shares]
+    mean = sum(w * share for w, share in zip(weights, shares, strict=True)) / 100
+    head = read("source_only/deeplabv2_torcs2camvid.py").model.decode_head
+    expected = [weight / mean for weight in weights]
+    assert head.loss_decode.class_weight == pytest.approx(expected, abs=0.006)
+    assert len(shares) == head.num_classes
+
+
+def test_both_stages_are_as_long_and_the_oracle_as_both() -> None:
+    first = read("source_only/deeplabv2_torcs2camvid.py")
+    second = read("source_only/deeplabv2_torcs2camvid_continued.py")
+    rates = first.optim_wrapper.optimizer.lr, second.optim_wrapper.optimizer.lr
+    assert rates[1] == rates[0] / 2
+    second.optim_wrapper.optimizer.lr = rates[0]
+    assert first.to_dict() == second.to_dict()
+    assert first.param_scheduler[0].end == first.train_cfg.max_iters
+    oracle = ROWS["target-supervised"].by_task["torcs2camvid"]
+    for key in ("train_cfg.max_iters", "param_scheduler.0.end"):
+        assert oracle[key] == 2 * first.train_cfg.max_iters
