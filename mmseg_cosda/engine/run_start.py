@@ -160,8 +160,9 @@ def is_given_beside(cfg: Any) -> bool:
 def _began_with(checkpoint: str | None, folder: Path) -> bool:
     """Return whether a work folder's training began with a checkpoint's weights."""
     starts, _ = former_starts(folder)
-    first = starts[0] if starts else {"iteration": -1, "values": {}}
-    return first["iteration"] == 0 and first["values"].get("load_from") == checkpoint
+    if not starts or starts[0]["iteration"] > 0:
+        return False
+    return bool(starts[0]["values"].get("load_from") == checkpoint)
 
 
 def _meta_of(checkpoint: str) -> dict[str, Any]:

@@ -128,6 +128,6 @@ def test_without_a_checkout_runs_are_started_by_name(tmp_path: Path) -> None:
     for words, name in (
         (plan.train_command(run), "train"),
         (plan.evaluate_command(run, 1), "test"),
-        (plan.label_command(run, tmp_path, 1), "generate_pseudo_labels"),
+        (plan.label_command(run, tmp_path), "generate_pseudo_labels"),
     ):
         assert words[:4] == [sys.executable, "-m", "mmseg_cosda", name]
