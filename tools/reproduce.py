@@ -20,7 +20,7 @@ from mmseg_cosda.reproduce.evidence import (
     lower_bound,
     write_evidence,
 )
-from mmseg_cosda.reproduce.execute import check, execute
+from mmseg_cosda.reproduce.execute import check, execute, lacking_models
 from mmseg_cosda.reproduce.gains_plot import draw_gains
 from mmseg_cosda.reproduce.plan import (
     Plan,
@@ -159,10 +159,11 @@ def shown(command: Sequence[str]) -> str:
 def show_commands(plan: Plan, runs: Sequence[Run]) -> None:
     """Print what is left to do, as commands for a shell."""
     labels_made = set()
+    lacking = lacking_models(plan, runs)
     for run in runs:
         note = check(plan, run)
         behind = f" ({note})" if note else ""
-        if read_result(plan, run) is not None:
+        if read_result(plan, run) is not None and run not in lacking:
             print(f"# done: {run}{behind}")
             continue
         if note:

@@ -196,7 +196,7 @@ def execute(plan: Plan, runs: Sequence[Run], say: Say) -> dict[Run, str]:
         UserError: If something that would be taken up was made with something else.
     """
     notes = {run: check(plan, run) for run in runs}
-    lacking = {run for run in _needed(plan, runs) if not plan.checkpoint(run).is_file()}
+    lacking = lacking_models(plan, runs)
     failed: dict[Run, str] = {}
     pending, waited = list(runs), False
     while pending:
@@ -220,13 +220,13 @@ def execute(plan: Plan, runs: Sequence[Run], say: Say) -> dict[Run, str]:
     return failed
 
 
-def _needed(plan: Plan, runs: Sequence[Run]) -> set[Run]:
-    """Return the runs whose models others still need."""
+def lacking_models(plan: Plan, runs: Sequence[Run]) -> set[Run]:
+    """Return the runs whose models others still need and that aren't here."""
     left = [run for run in runs if read_result(plan, run) is None]
     found: set[Run] = set()
     while left:
-        left = [each for run in left for each in _models(plan, run)]
-        left = [each for each in left if each not in found]
+        needed = {each for run in left for each in _models(plan, run)} - found
+        left = [each for each in needed if not plan.checkpoint(each).is_file()]
         found.update(left)
     return found
 

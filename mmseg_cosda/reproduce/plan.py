@@ -253,18 +253,21 @@ def with_needed(plan: Plan, runs: Sequence[Run]) -> list[Run]:
 
     Returns:
         Every run once, those that others begin with or take pseudo-labels of first;
-        none is needed for runs that have a result.
+        none is needed for runs that have a result, unless another needs their model
+        and it isn't here.
     """
     first: dict[Run, None] = {}
 
     def add_needed(run: Run) -> None:
-        if not plan.result(run).is_file():
-            for needed in plan.needed_by(run):
+        for needed in plan.needed_by(run):
+            done = plan.result(needed).is_file() and plan.checkpoint(needed).is_file()
+            if needed not in first and not done:
                 add_needed(needed)
-                first[needed] = None
+            first[needed] = None
 
     for run in runs:
-        add_needed(run)
+        if not plan.result(run).is_file():
+            add_needed(run)
     return list(dict.fromkeys([*first, *runs]))
 
 

@@ -19,10 +19,12 @@ from helpers.pretended_training import ROOT, carry_out, make_plan
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.locks import TRAINING, FolderLock
 from mmseg_cosda.reproduce import execute as execution
-from mmseg_cosda.reproduce.execute import execute, locked
-from mmseg_cosda.reproduce.plan import Plan, Run
+from mmseg_cosda.reproduce.execute import execute, lacking_models, locked
+from mmseg_cosda.reproduce.plan import Plan, Run, with_needed
 from mmseg_cosda.reproduce.results import read_result
 from mmseg_cosda.reproduce.rows import ROWS, Setting
+
+ONLY_LABELS = Run(ROWS["only-ssl"], 0)
 
 
 def result(plan: Plan, name: str, seed: int = 0) -> dict[str, Any]:
@@ -84,6 +86,27 @@ def test_a_model_that_is_needed_and_not_here_is_trained_again(project: Path) -> 
     shutil.rmtree(plan.work_dir(student))
     carry_out(plan, "only-ssl")  # its pseudo-labels are there
     assert len(calls(project)) == 7
+
+
+def test_a_whole_chain_of_models_is_trained_again(project: Path) -> None:
+    plan = make_plan(
+        project,
+        setting=Setting("torcs2camvid"),
+        teacher="cosine-no-pl",
+        teacher_seed=None,
+    )
+    carry_out(plan, "only-ssl")
+    assert len(calls(project)) == 4
+    shutil.rmtree(plan.work_root)
+    plan.result(Run(ROWS["only-ssl"], 0)).unlink()
+    names = [str(run.row.name) for run in with_needed(plan, [ONLY_LABELS])]
+    assert names == ["source-only", "cosine-no-pl", "only-ssl"]
+    assert {run.row.name for run in lacking_models(plan, [ONLY_LABELS])} == set(
+        names[:2]
+    )
+    failed, _ = carry_out(plan, "only-ssl")
+    assert failed == {}
+    assert len(calls(project)) == 8
 
 
 def test_the_second_stage_waits_for_the_first(project: Path) -> None:

@@ -210,14 +210,15 @@ def test_tables_are_written_without_a_run(
         "metric": "mIoU",
     }
     for row, last in {
-        "source-only": 30.0,
+        "source-only-continued": 30.0,
         "target-supervised": 40.0,
         "cosine-no-pl": 35.0,
     }.items():
         scores = {"step": 1, "mIoU": last, "per_class": {}}
         path = tmp_path / "results/torcs2camvid" / f"{row}_seed0.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        result = {**kept, "row": row, "last": scores, "best": scores}
+        start = None if row == "target-supervised" else "source-only seed 0"
+        result = {**kept, "row": row, "start": start, "last": scores, "best": scores}
         path.write_text(json.dumps({**result, "commit": f"commit of {row}"}))
     args = ["--table", "evidence", "--task", "torcs2camvid", "--rows", "cosine-no-pl"]
     folders = [
@@ -230,7 +231,7 @@ def test_tables_are_written_without_a_run(
     tool.main([*args, *folders, "--no-runs", "--seeds", "0", "--plot", str(picture)])
     assert "<svg" in picture.read_text()
     table = (tmp_path / "results/torcs2camvid/table_evidence.md").read_text()
-    assert "| 35.00 | 35.00 | +5.00 | 50 % | — | 0 |" in table
+    assert "| 35.00 | 35.00 | not run | +5.00 | 50 % | — | 0 |" in table
     assert table.strip() in capsys.readouterr().out
     line = table.splitlines()[-1]
     assert line.startswith("**Not all made alike:** commits commit of cosine-no-pl (1)")
