@@ -7,7 +7,7 @@ model = dict(
             type="ClassWiseCosineLoss",
             taps=dict(last=dict(feature="neck[0]", channels=64, threshold=0.8)),
             queue_size=1000,
-            loss_weight=0.1,
+            loss_weight=0.3,
         ),
     ),
 )

@@ -158,8 +158,8 @@ VARIANTS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
         "sum over the selected pairs, weight 1e-5",
         {"reduction": "sum", "loss_weight": 1e-5},
     ),
-    ("stronger", "three times the weight", {"loss_weight": 0.3}),
-    ("strong", "ten times the weight", {"loss_weight": 1.0}),
+    ("stronger", "weight 0.3", {"loss_weight": 0.3}),
+    ("strong", "weight 1", {"loss_weight": 1.0}),
     (
         "sampled",
         "at most 50 features per class and image enqueued",
@@ -172,12 +172,12 @@ VARIANTS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
     ("repulsion", "repulsion from other classes", {"repulsion_weight": 0.1}),
     (
         "strong-repulsion",
-        "ten times both weights, with repulsion",
+        "weight and repulsion 1",
         {"loss_weight": 1.0, "repulsion_weight": 1.0},
     ),
     (
         "only-repulsion",
-        "ten times the repulsion, nothing that attracts",
+        "repulsion 1, nothing that attracts",
         {"loss_weight": 0.0, "repulsion_weight": 1.0},
     ),
 )
@@ -317,7 +317,7 @@ ROWS: Mapping[str, TableRow] = {
         ),
         TableRow(
             "no-class-split-strong",
-            "w/o Class-wise Split, ten times the weight",
+            "w/o Class-wise Split, weight 1",
             "cosda",
             "",
             True,
