@@ -20,10 +20,6 @@ from mmseg_cosda.reproduce.table import (
 
 UPPER = "target-supervised"
 SOURCE_ONLY = ("source-only", "source-only-continued")
-TITLES = {
-    "evidence": "Evidence",
-    "methods": "Methods",
-}
 
 
 def lower_bound(setting: Setting) -> str:
@@ -115,8 +111,7 @@ def gains_by_baseline(
                 column(results, each, "last", setting.metric)
                 for each in (name, row.name)
             )
-            title = row.title.removesuffix(", eq. 11")
-            panels.setdefault(name, {})[title] = paired_gains(mine, base)
+            panels.setdefault(name, {})[row.title] = paired_gains(mine, base)
     return panels
 
 
@@ -132,7 +127,7 @@ def write_evidence(
         setting: Task and network.
         rows: The rows, in the table's order.
         results: What the result files hold, by row and seed.
-        table: Its name, a key of :data:`TITLES`.
+        table: Its name, "evidence" or "methods".
 
     Returns:
         Markdown.
@@ -149,7 +144,7 @@ def write_evidence(
         "seeds",
     )
     lines = [
-        f"# {TITLES[table]}: {setting.name}, {metric} on the target's validation "
+        f"# {table.capitalize()}: {setting.name}, {metric} on the target's validation "
         "images",
         "",
         f"| {' | '.join(headings)} |",

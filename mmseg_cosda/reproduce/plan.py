@@ -119,8 +119,7 @@ class Plan:
 
     def length(self, run: Run) -> int:
         """Return the iterations of a run."""
-        cfg = read_options(self.config(run), self.own_options(run))
-        return int(cfg.train_cfg.max_iters)
+        return _length(self.config(run), tuple(self.own_options(run)))
 
     def checkpoint(self, run: Run) -> Path:
         """Return the checkpoint of a run's last iteration."""
@@ -215,6 +214,11 @@ class Plan:
         if self.tools is None:
             return [sys.executable, "-m", "mmseg_cosda", name]
         return [sys.executable, str(self.tools / f"{name}.py")]
+
+
+@functools.cache
+def _length(path: Path, options: tuple[str, ...]) -> int:
+    return int(read_options(path, options).train_cfg.max_iters)
 
 
 @functools.cache

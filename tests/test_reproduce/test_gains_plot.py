@@ -41,6 +41,9 @@ def test_a_row_is_set_beside_its_own_baseline() -> None:
         "only-ssl": {"Ours (eq. 12)": [-1.0]},
         "dacs": {"DACS + cosine": [1.0]},
     }
+    weights = [ROWS["stronger"], ROWS["stronger-no-pl"]]
+    titles = gains_by_baseline(Setting("demo"), weights, {})["source-only"]
+    assert len(titles) == 2  # of eq. 12 and of eq. 11, neither hides the other
     demo = gains_by_baseline(Setting("demo"), rows, results)
     assert demo["source-only"]["Ours-(11)"] == [6.0]
 

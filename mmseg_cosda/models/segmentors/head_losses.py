@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
-import mmseg
 import torch
 from mmengine.structures import PixelData
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -15,6 +13,12 @@ from mmseg.models.losses.cross_entropy_loss import cross_entropy
 from mmseg.structures import SegDataSample
 from torch import Tensor
 from torch.nn import functional as F
+
+from mmseg_cosda.models.segmentors.class_weights import (
+    criteria,
+    pixel_weights,
+    refuse_class_weights,
+)
 
 Losses = dict[str, Tensor]
 
@@ -81,7 +85,7 @@ def image_losses(
                 "are guessed, because this loss is the host's own; give "
                 "model.phases.target.class_weight=True, which counts it for them too"
             )
-        _refuse_class_weights(head, label)
+        refuse_class_weights(head, label)
         sample = SegDataSample(gt_sem_seg=PixelData(data=label))
         losses: Losses = head.loss_by_feat(logits, [sample])
         return losses
@@ -97,11 +101,11 @@ def image_losses(
     if weight is not None:
         pixels = pixels * weight
     losses = {}
-    for criterion in _criteria(head):
+    for criterion in criteria(head):
         name = criterion.loss_name
         classes, values = criterion.class_weight, pixels
         if classes is not None:
-            balance = _pixel_weights(classes, logits, label)
+            balance = pixel_weights(classes, logits, label)
             if truth is not None:
                 balance = balance.where(truth, 1)
             balance = balance * valid
@@ -132,80 +136,13 @@ def _is_largest(logits: Tensor, label: Tensor) -> Tensor:
     return logits.gather(1, index).squeeze(1) >= logits.amax(dim=1)
 
 
-def _pixel_weights(weights: Sequence[float], logits: Tensor, label: Tensor) -> Tensor:
-    """Return the weight of each pixel's class, (1, H, W); any of ignored pixels."""
-    classes = logits.shape[1]
-    if len(weights) != classes:
-        raise ValueError(
-            f"class_weight={list(weights)} of loss_decode has {len(weights)} values, "
-            f"but the head has {classes} classes; write one per class"
-        )
-    return logits.new_tensor(weights)[label.clamp(0, classes - 1)]
-
-
 def is_plain(head: Any) -> bool:
     """Return whether a head's loss is a mean cross-entropy over pixels."""
     return (
         type(head).loss_by_feat is BaseDecodeHead.loss_by_feat
         and head.sampler is None
-        and all(_is_plain_criterion(each) for each in _criteria(head))
+        and all(_is_plain_criterion(each) for each in criteria(head))
     )
-
-
-def has_class_weights(head: Any) -> bool:
-    """Return whether any of a head's losses weighs classes."""
-    return any(
-        getattr(each, "class_weight", None) is not None for each in _criteria(head)
-    )
-
-
-def _refuse_class_weights(head: Any, label: Tensor) -> None:
-    """Say that the host's own code would fail on class weights."""
-    for each in _criteria(head):
-        if (
-            isinstance(each, CrossEntropyLoss)
-            and each.cls_criterion is cross_entropy
-            and each.class_weight is not None
-            and each.reduction == "mean"
-        ):
-            ignored = bool((label == head.ignore_index).any())
-            if host_takes_class_weights(each.avg_non_ignore, ignored):
-                continue
-            raise ValueError(
-                f"model.decode_head: with sampler={head.sampler} and such a "
-                f"loss_decode the loss is the host's own, and mmseg "
-                f"{mmseg.__version__} fails on class_weight with avg_non_ignore="
-                f"{each.avg_non_ignore}"
-                + (" where pixels are ignored" if ignored else "")
-                + ": leave class_weight out, or the sampler and losses of other types"
-            )
-
-
-@functools.cache
-def host_takes_class_weights(avg_non_ignore: bool, ignored: bool) -> bool:
-    """Return whether the host's cross-entropy can weigh classes.
-
-    Args:
-        avg_non_ignore: Of the loss.
-        ignored: Whether some pixels have no label.
-
-    Returns:
-        False of mmseg 1.2.2 with ignored pixels, which it looks up among the weights,
-        and of onedl-mmsegmentation 1.4.2 with ``avg_non_ignore``.
-
-    Examples:
-        >>> host_takes_class_weights(avg_non_ignore=False, ignored=False)
-        True
-    """
-    classes = 2
-    label = torch.tensor([[[0, classes if ignored else 1]]])
-    logits, weight = torch.zeros(1, classes, 1, 2), torch.ones(classes)
-    options = {"ignore_index": classes, "avg_non_ignore": avg_non_ignore}
-    try:
-        cross_entropy(logits, label, class_weight=weight, **options)
-    except IndexError:
-        return False
-    return True
 
 
 def _is_plain_criterion(criterion: Any) -> bool:
@@ -214,11 +151,6 @@ def _is_plain_criterion(criterion: Any) -> bool:
         and criterion.cls_criterion is cross_entropy
         and criterion.reduction == "mean"
     )
-
-
-def _criteria(head: Any) -> list[Any]:
-    several = isinstance(head.loss_decode, torch.nn.ModuleList)
-    return list(head.loss_decode) if several else [head.loss_decode]
 
 
 def stack_labels(

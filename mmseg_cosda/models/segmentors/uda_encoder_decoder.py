@@ -16,6 +16,7 @@ from mmseg_cosda.models.alignments.base import DomainBatch
 from mmseg_cosda.models.data_preprocessor import UDADataPreprocessor
 from mmseg_cosda.models.phases import Losses, Phase, Step, make_step, train_on_phases
 from mmseg_cosda.models.phases.base import with_prefix
+from mmseg_cosda.models.segmentors.class_weights import has_class_weights
 from mmseg_cosda.models.segmentors.compiled_forward import (
     compile_backend,
     compile_forward,
@@ -27,11 +28,7 @@ from mmseg_cosda.models.segmentors.domain_forward import (
     see_domain,
     unpadded_pixels,
 )
-from mmseg_cosda.models.segmentors.head_losses import (
-    has_class_weights,
-    per_image_losses,
-    stack_labels,
-)
+from mmseg_cosda.models.segmentors.head_losses import per_image_losses, stack_labels
 from mmseg_cosda.models.segmentors.parts import (
     build_alignments,
     build_phases,

@@ -10,11 +10,8 @@ from mmseg.registry import MODELS
 from torch.nn import functional as F
 
 from benchmarks.speed.live_memory import LiveMemory
-from mmseg_cosda.models.segmentors.head_losses import (
-    has_class_weights,
-    image_losses,
-    is_plain,
-)
+from mmseg_cosda.models.segmentors.class_weights import has_class_weights
+from mmseg_cosda.models.segmentors.head_losses import image_losses, is_plain
 
 CE: dict[str, Any] = dict(type="CrossEntropyLoss", avg_non_ignore=True)
 
