@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from helpers.toys import cosine_config, head_config, segmentor_config
 
 CONFIG = Path(__file__).parents[2] / "configs" / "cosda" / "deeplabv2_demo_no-pl.py"
+RUNS = count()
 
 
 def demo_config(work_dir: Path, iterations: int, **options: Any) -> Config:
@@ -20,7 +22,8 @@ def demo_config(work_dir: Path, iterations: int, **options: Any) -> Config:
     cfg = Config.fromfile(CONFIG)
     cfg.work_dir = str(work_dir)
     cfg.visualizer.name = str(work_dir)  # the host keeps one per name and process
-    cfg.experiment_name = f"{work_dir.name}_{iterations}"
+    # Else runs that begin in the same second share the host's message hub and logger.
+    cfg.experiment_name = f"{work_dir.name}_{iterations}_{next(RUNS)}"
     small = dict(image_size=(64, 32), length=5)
     cfg.train_dataloader.dataset.source.update(small)
     cfg.train_dataloader.dataset.target.update(small)

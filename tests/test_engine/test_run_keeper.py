@@ -264,7 +264,6 @@ def test_a_lost_evaluation_is_made_up(
     # A finished run evaluates nothing again, and says so.
     logged = demo_config(tmp_path / "parts", 6, resume=True, **EVALUATED)
     logged.log_level = "INFO"
-    logged.experiment_name = "finished"  # else the logger of a run of the same second
     train_to_end(logged)
     assert "nothing is left to train" in said(tmp_path / "parts")
     assert "was not evaluated" not in said(tmp_path / "parts")
