@@ -60,7 +60,8 @@ class Plan:
         options: ``key=value`` config values for every run; those of an alignment
             (``model.alignments.cosine.loss_weight=1``), a phase or the teacher for the
             rows that have it.
-        teacher: Row whose model, after its last iteration, makes the pseudo-labels.
+        teacher: Row whose model, after its last iteration, makes the pseudo-labels of
+            the rows that don't name another.
         teacher_seed: Its seed; None for the seed of the run that uses them.
         pseudo_labels: A folder of finished pseudo-labels instead.
     """
@@ -104,7 +105,7 @@ class Plan:
         if not run.row.pseudo_labels or self.pseudo_labels is not None:
             return None
         seed = run.seed if self.teacher_seed is None else self.teacher_seed
-        return Run(ROWS[self.teacher], seed)
+        return Run(ROWS[run.row.labels_from or self.teacher], seed)
 
     def start_of(self, run: Run) -> Run | None:
         """Return the run whose last model a run begins with, None for none."""

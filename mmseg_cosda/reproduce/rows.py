@@ -25,6 +25,19 @@ NET_TASKS: Mapping[str, tuple[str, ...]] = {
 ONLY_LABELS = "only-ssl"
 COSINE = "model.alignments.cosine"
 SOURCE = "train_dataloader.dataset.source"
+RATES = "optim_wrapper.paramwise_cfg.custom_keys"
+LABELLED_TARGET: Mapping[str, Any] = {
+    f"{SOURCE}.data_prefix.img_path": "target/train/images",
+    f"{SOURCE}.data_prefix.seg_map_path": "target/train/labels",
+}
+"""Config values of torcs2camvid that train on the target's ground truth alone."""
+BOTH_STAGES: Mapping[str, Any] = {
+    "train_cfg.max_iters": 4000,
+    "param_scheduler.0.end": 4000,
+}
+"""As long as both stages of torcs2camvid's other rows."""
+OTHER_STREETS = 163
+"""CamVid's training files before those of the sequence that validation is of."""
 TRANSLATED: Mapping[str, Any] = {
     f"{SOURCE}.data_prefix.img_path": "images_translated",
     f"{SOURCE}.same_size": False,
@@ -117,6 +130,8 @@ class TableRow:
             seed it begins with; None for the weights of its config.
         base: The row that it adds something to; of pseudo-labels alone by default
             where it trains on some.
+        labels_from: The row whose model makes its pseudo-labels; None for that of the
+            whole table.
     """
 
     name: str
@@ -130,6 +145,7 @@ class TableRow:
     tasks: tuple[str, ...] | None = None
     start: str | None = "source-only"
     base: str | None = None
+    labels_from: str | None = None
 
     @property
     def added_to(self) -> str | None:
@@ -191,6 +207,29 @@ LATER_METHODS: Sequence[tuple[str, str, tuple[str, ...], str | None]] = (
 )
 """What came after the paper: a row's name, which is its folder too, its title, the
 networks of its configs, what it adds to. Each has a row with the cosine loss on top."""
+EQ_11 = "cosine-no-pl"
+SECOND_ROUNDS: Sequence[tuple[str, str, str, str, Mapping[str, Any]]] = (
+    (EQ_11, "eq. 11 again", "cosda", "_no-pl", {}),
+    (
+        ONLY_LABELS,
+        "source-only's model, pseudo-labels of eq. 11's",
+        "self_training",
+        "",
+        {"pseudo_labels": True, "start": "source-only"},
+    ),
+    (
+        "cosine",
+        "eq. 12, pseudo-labels of eq. 11's model",
+        "cosda",
+        "",
+        {"pseudo_labels": True},
+    ),
+    ("dacs", "DACS", "dacs", "", {}),
+    ("dacs-cosine", "DACS + cosine", "dacs", "_cosine", {}),
+    ("mic-cosine", "MIC + cosine", "mic", "_cosine", {}),
+)
+"""Second rounds, which begin where eq. 11's first ended: the row of the first round, a
+title, folder and suffix of the config, more values of the row."""
 ROWS: Mapping[str, TableRow] = {
     row.name: row
     for row in (
@@ -210,14 +249,39 @@ ROWS: Mapping[str, TableRow] = {
             start=None,
             by_task={
                 "demo": {f"{SOURCE}.domain": "target"},
-                "torcs2camvid": {
-                    f"{SOURCE}.data_prefix.img_path": "target/train/images",
-                    f"{SOURCE}.data_prefix.seg_map_path": "target/train/labels",
-                    # As long as both stages of the others.
-                    "train_cfg.max_iters": 4000,
-                    "param_scheduler.0.end": 4000,
-                },
+                "torcs2camvid": {**LABELLED_TARGET, **BOTH_STAGES},
             },
+        ),
+        TableRow(
+            "target-other-streets",
+            "supervised on the target's other streets",
+            "source_only",
+            tasks=STAGED,
+            start=None,
+            options={
+                **LABELLED_TARGET,
+                **BOTH_STAGES,
+                f"{SOURCE}.indices": OTHER_STREETS,
+            },
+        ),
+        TableRow(
+            "target-classifier",
+            "source-only's features, classifier supervised on the target",
+            "source_only",
+            "_continued",
+            tasks=STAGED,
+            options={
+                **LABELLED_TARGET,
+                f"{RATES}.backbone.lr_mult": 0.0,
+                f"{RATES}.neck.lr_mult": 0.0,
+            },
+        ),
+        TableRow(
+            "few-labels",
+            "source only, continued, with ten labelled target images",
+            "source_only",
+            "_few-labels",
+            tasks=STAGED,
         ),
         TableRow("adversarial-no-pl", "Adversarial", "adversarial", "_no-pl"),
         TableRow("advent-no-pl", "AdvEnt", "adversarial", "_advent_no-pl"),
@@ -314,6 +378,18 @@ ROWS: Mapping[str, TableRow] = {
             nets=("deeplabv2",),
             tasks=("torcs2camvid",),
             base="dacs",
+        ),
+        *(
+            TableRow(
+                f"{name}-second",
+                f"{title}, second round",
+                folder,
+                suffix,
+                tasks=STAGED,
+                base=EQ_11,
+                **{"start": EQ_11, "labels_from": EQ_11, **more},
+            )
+            for name, title, folder, suffix, more in SECOND_ROUNDS
         ),
         TableRow(
             "no-class-split-strong",

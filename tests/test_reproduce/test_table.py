@@ -173,6 +173,8 @@ def test_rows_of_other_tables_are_refused() -> None:
         for table in set(TABLES) - {"methods", "3"}:
             with pytest.raises(UserError, match=hint):
                 table_rows(table, setting, COSINE)
+    with pytest.raises(UserError, match="gap --task demo: it is about torcs2camvid"):
+        table_rows("gap", Setting("demo"), COSINE)
     with pytest.raises(UserError, match="original source images"):
         table_rows("methods", GTA, COSINE)
     assert table_rows("4", GTA, COSINE, only=["only-ssl"]) == [ROWS["only-ssl"]]
