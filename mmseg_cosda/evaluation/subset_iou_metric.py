@@ -17,6 +17,11 @@ from torch import Tensor
 from mmseg_cosda.datasets.label_maps import CLASS_SUBSETS, IGNORE_INDEX
 from mmseg_cosda.datasets.pseudo_label import pseudo_label_name
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.evaluation.confusion import (
+    check_confusion,
+    confusion_matrix,
+    write_confusion,
+)
 from mmseg_cosda.files import atomic_write, inside
 
 ClassKeys = Sequence["int | str"]
@@ -54,15 +59,18 @@ class SubsetIoUMetric(IoUMetric):
         beta: Weight of recall in the F-score.
         collect_device: ``"cpu"`` or ``"gpu"``, where ranks gather their results.
         output_dir: Folder for predictions as PNGs, or None.
+        confusion: A CSV file that says which class is taken for which, or None: a line
+            per class that labels hold, with the percentages of its pixels that are
+            predicted as each class, and their number.
         format_only: Only write predictions, evaluate nothing; needs no labels.
         prefix: Prefix of the returned names.
         keep_results: Without effect; the host's ``test.py --out`` sets it.
         unused: Accepted as the host's metric accepts them, with a warning.
 
     Raises:
-        ValueError: For an unknown, empty or repeating subset, or ``format_only``
-            without a folder; at use, for a class that the dataset doesn't have, or
-            an image without labels.
+        ValueError: For an unknown, empty or repeating subset, ``format_only`` without a
+            folder or with ``confusion``, a ``confusion`` that is no CSV file; at use,
+            for a class that the dataset doesn't have, or an image without labels.
 
     Examples:
         >>> metric = SubsetIoUMetric(subsets=dict(vehicles=["car", "bus"]), prefix="x")
@@ -81,6 +89,7 @@ class SubsetIoUMetric(IoUMetric):
         output_dir: str | None = None,
         format_only: bool = False,
         prefix: str | None = None,
+        confusion: str | None = None,
         keep_results: bool = False,
         **unused: Any,
     ) -> None:
@@ -104,6 +113,8 @@ class SubsetIoUMetric(IoUMetric):
             format_only=format_only,
             prefix=prefix,
         )
+        check_confusion(confusion, format_only)
+        self.confusion = confusion
         if "mIoU" not in iou_metrics:
             raise ValueError(
                 f"iou_metrics={list(iou_metrics)} of SubsetIoUMetric: must contain "
@@ -160,12 +171,12 @@ class SubsetIoUMetric(IoUMetric):
                 "predictions alone with test_evaluator.format_only=True and --out DIR"
             )
         label = sample["gt_sem_seg"]["data"].to(predicted)
-        return self.intersect_and_union(
-            predicted,
-            label.reshape(label.shape[-2:]),
-            len(self.dataset_meta["classes"]),
-            self.ignore_index,
-        )
+        label = label.reshape(label.shape[-2:])
+        count = len(self.dataset_meta["classes"])
+        areas = self.intersect_and_union(predicted, label, count, self.ignore_index)
+        if self.confusion is None:
+            return areas
+        return (*areas, confusion_matrix(predicted, label, count, self.ignore_index))
 
     def _write(self, predicted: Tensor, sample: Mapping[str, Any]) -> None:
         path = str(sample["img_path"])
@@ -186,7 +197,8 @@ class SubsetIoUMetric(IoUMetric):
         """Return the host's means, the per-class values and the subsets' means.
 
         Args:
-            results: Per image the areas of :meth:`intersect_and_union`.
+            results: Per image the areas of :meth:`intersect_and_union`, and with
+                ``confusion`` its :func:`confusion_matrix`.
 
         Returns:
             Percentages, rounded to two digits as the host's; nothing with
@@ -196,9 +208,13 @@ class SubsetIoUMetric(IoUMetric):
         if self.format_only:
             print_log(f"predictions: {self.output_dir}", "current")
             return {}
+        classes = tuple(self.dataset_meta["classes"])
+        if self.confusion is not None:
+            matrix = sum(counts for *_, counts in results)
+            results = [areas for *areas, _ in results]
+            write_confusion(self.confusion, classes, matrix)
         host = super().compute_metrics(results)
         metrics = {name: float(value) for name, value in host.items()}
-        classes = tuple(self.dataset_meta["classes"])
         intersection, union, predicted, labelled = (
             sum(areas) for areas in zip(*results, strict=True)
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,6 +79,39 @@ def test_host_values_are_untouched() -> None:
     host = evaluate(IoUMetric(), pairs, tuple("abcde"))
     assert {key: ours[key] for key in host} == pytest.approx(host, abs=1e-5)
     assert set(ours) - set(host) == {f"IoU.{c}" for c in "abcde"}
+
+
+def test_which_class_is_taken_for_which(tmp_path: Path) -> None:
+    pairs = random_pairs(4, absent=(2,))
+    path = tmp_path / "new" / "confusion.csv"
+    result = evaluate(SubsetIoUMetric(confusion=str(path)), pairs, tuple("abcd"))
+    assert result == pytest.approx(
+        evaluate(SubsetIoUMetric(), pairs, tuple("abcd")), nan_ok=True
+    )
+    header, *lines = csv.reader(path.read_text().splitlines())
+    assert header == ["true class", *"abcd", "pixels"]
+    assert [line[0] for line in lines] == ["a", "b", "d"]
+    for name, *shares, pixels in lines:
+        true = "abcd".index(name)
+        count = [0] * 4
+        for prediction, label in pairs:
+            for p, t in zip(prediction.flatten(), label.flatten(), strict=True):
+                count[p] += int(t == true)
+        assert int(pixels) == sum(count)
+        expected = [100 * n / sum(count) for n in count]
+        assert [float(share) for share in shares] == pytest.approx(expected, abs=0.006)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (dict(confusion="a.txt"), r"'a\.txt'.*ends in \.csv"),
+        (dict(confusion="a.csv", format_only=True, output_dir="x"), "leave one"),
+    ],
+)
+def test_a_confusion_that_cant_be_meant(options: Any, error: str) -> None:
+    with pytest.raises(ValueError, match=error):
+        SubsetIoUMetric(**options)
 
 
 def test_own_subsets_by_id_and_name() -> None:
