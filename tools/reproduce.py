@@ -14,9 +14,9 @@ from mmseg_cosda.commands import in_checkout, tool_parser
 from mmseg_cosda.errors import UserError, ended_by_sigterm, run_tool
 from mmseg_cosda.files import atomic_write
 from mmseg_cosda.reproduce.evidence import (
-    UPPER,
     gains_by_baseline,
     lower_bound,
+    upper_bounds,
     write_evidence,
 )
 from mmseg_cosda.reproduce.execute import check, execute, lacking_models
@@ -206,7 +206,9 @@ def write_tables(
     for table, rows in tables.items():
         base = baseline or BASELINES.get(table, "only-ssl")
         gaps = has_gaps(table, plan.setting)
-        compared = [lower_bound(plan.setting), UPPER] if gaps else [base]
+        compared = [base]
+        if gaps:
+            compared = [lower_bound(plan.setting), *upper_bounds(plan.setting)]
         compared += [row.added_to for row in rows if gaps and row.added_to]
         wanted = dict.fromkeys([*rows, *(ROWS[name] for name in compared)])
         results = read_results(plan, wanted, seeds)

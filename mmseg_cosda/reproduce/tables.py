@@ -67,6 +67,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "dacs-cosine-target",
         "dacs-rare-classes",
         "dacs-feature-distance",
+        "target-other-streets",
         "target-supervised",
     ),
     "gap": (

@@ -49,6 +49,7 @@ def test_gains_gap_and_seeds() -> None:
         "source-only": {0: result(20.0, 31.0)},
         "source-only-continued": {0: result(30.0, 31.0), 1: result(32.0, 33.0)},
         "target-supervised": {0: result(40.0, 41.0), 1: result(42.0, 42.0)},
+        "target-other-streets": {0: result(34.0, 35.0)},
         "only-ssl": {0: result(33.0, 33.0), 1: result(33.0, 33.0)},
         "cosine": {0: {**result(35.0, 36.0), **late}, 1: result(36.0, 36.0)},
         "cosine-no-pl": {1: result(31.0, 34.0)},
@@ -61,15 +62,19 @@ def test_gains_gap_and_seeds() -> None:
         "45.00",
         "+4.50 [-1.86, +10.86]",
         "45 %",
+        "112 %",  # 4.5 of 4, which one seed has
         "+2.50 [-3.86, +8.86] over `only-ssl`",
         "0 1",
     ]
     no_labels = cells(text, "cosine-no-pl")
-    assert no_labels[2:] == ["31.00", "not run", "-1.00", "-10 %", "—", "1"]
-    assert cells(text, "source-only-continued")[4:] == ["—", "—", "—", "0 1"]
-    assert cells(text, "source-only")[4:6] == ["-10.00", "-100 %"]
+    assert no_labels[2:] == [
+        *("31.00", "not run", "-1.00"),
+        *("-10 %", "-25 %", "—", "1"),
+    ]
+    assert cells(text, "source-only-continued")[4:] == [*["—"] * 4, "0 1"]
+    assert cells(text, "source-only")[4:7] == ["-10.00", "-100 %", "-250 %"]
     assert cells(text, "target-supervised")[5] == "100 %"
-    assert cells(text, "sum")[1:] == [*["not run"] * 3, *["—"] * 4]
+    assert cells(text, "sum")[1:] == [*["not run"] * 3, *["—"] * 5]
 
 
 def test_methods_add_to_each_other() -> None:

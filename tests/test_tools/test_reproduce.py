@@ -231,7 +231,7 @@ def test_tables_are_written_without_a_run(
     tool.main([*args, *folders, "--no-runs", "--seeds", "0", "--plot", str(picture)])
     assert "<svg" in picture.read_text()
     table = (tmp_path / "results/torcs2camvid/table_evidence.md").read_text()
-    assert "| 35.00 | 35.00 | not run | +5.00 | 50 % | — | 0 |" in table
+    assert "| 35.00 | 35.00 | not run | +5.00 | 50 % | — | — | 0 |" in table
     assert table.strip() in capsys.readouterr().out
     line = table.splitlines()[-1]
     assert line.startswith("**Not all made alike:** commits commit of cosine-no-pl (1)")
