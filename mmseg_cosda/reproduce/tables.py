@@ -75,6 +75,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         EQ_11,
         *(f"{name}-second" for name, *_ in SECOND_ROUNDS),
         "few-labels",
+        "other-streets-labels",
         "target-classifier",
         "target-other-streets",
         "target-supervised",
