@@ -43,6 +43,7 @@ SMALL = {
     "compare_predictions": ["--workers", "0", "--limit", "2"],
     "predict": ["--workers", "0"],
     "export": [],
+    "average_checkpoints": [],
     "show_matches": ["--source-images", "2", "--count", "1", "--pixels", "2"],
     "plot_curves": [],
     "reproduce": ["--dry-run"],
