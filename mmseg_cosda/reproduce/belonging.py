@@ -89,6 +89,8 @@ def check_result(plan: Plan, run: Run, result: Mapping[str, Any]) -> str:
         "choose other folders with --results and --work-dir, or remove the file and "
         "the run's work folder"
     )
+    if run.row.average:
+        return ""
     starts = result.get("record") or []
     if not starts:
         return "its training left no record, so that options alone are compared"

@@ -19,7 +19,7 @@ from mmseg_cosda.reproduce.table import (
 )
 
 UPPER = "target-supervised"
-OTHER_STREETS = "target-other-streets"
+OTHER_STREETS = "other-streets-labels"
 SOURCE_ONLY = ("source-only", "source-only-continued")
 
 
@@ -36,7 +36,8 @@ def lower_bound(setting: Setting) -> str:
 def upper_bounds(setting: Setting) -> tuple[str, ...]:
     """Return the rows that are trained on the target's ground truth.
 
-    On torcs2camvid the first has seen validation's own street, the second has not.
+    On torcs2camvid the first has seen validation's own street, the second, which goes
+    on from source-only like a method, has not.
 
     Examples:
         >>> upper_bounds(Setting("demo"))

@@ -121,6 +121,31 @@ def train(plan: Plan, run: Run) -> dict[str, Any]:
     return read_result(plan, run) or write_result(plan, run)
 
 
+def average(plan: Plan, run: Run) -> dict[str, Any]:
+    """Average the models that a run's is the mean of, evaluate it, and collect it.
+
+    Args:
+        plan: Where everything is.
+        run: A run whose models are there.
+
+    Returns:
+        What its result file holds.
+
+    Raises:
+        CommandError: If the averaging or the evaluation fails.
+    """
+    folder, step, mean = plan.work_dir(run), plan.length(run), plan.checkpoint(run)
+    newest = max(plan.checkpoint(each).stat().st_mtime for each in plan.averaged(run))
+    evaluated = folder / f"evaluated/iter_{step}"
+    if not mean.is_file() or mean.stat().st_mtime < newest:
+        shutil.rmtree(evaluated, ignore_errors=True)
+        call(plan.train_command(run), folder / LOG)
+    if step not in read_curve(folder):
+        shutil.rmtree(evaluated, ignore_errors=True)
+        call(plan.evaluate_command(run, step), folder / LOG)
+    return read_result(plan, run) or write_result(plan, run)
+
+
 def make_labels(plan: Plan, run: Run) -> bool:
     """Make a run's pseudo-labels, unless they are there or it needs none.
 
@@ -280,7 +305,7 @@ def _attempt(
             where = f"log in {work_dir / LOG}"
             say(f"{place}: training{again}, {where}{_behind(note)}")
             start = time.monotonic()
-            result = train(plan, run)
+            result = (average if run.row.average else train)(plan, run)
             say(f"{place}: {describe(result)}, {time.monotonic() - start:.0f} s")
     return "done"
 

@@ -113,9 +113,13 @@ class Plan:
             return None
         return Run(ROWS[run.row.start], run.seed)
 
+    def averaged(self, run: Run) -> list[Run]:
+        """Return the runs of whose last models a run's is the mean."""
+        return [Run(ROWS[name], run.seed) for name in run.row.average]
+
     def needed_by(self, run: Run) -> list[Run]:
         """Return the runs whose last models a run needs."""
-        needed = (self.teacher_of(run), self.start_of(run))
+        needed = (self.teacher_of(run), self.start_of(run), *self.averaged(run))
         return list(dict.fromkeys(each for each in needed if each is not None))
 
     def length(self, run: Run) -> int:
@@ -123,8 +127,9 @@ class Plan:
         return _length(self.config(run), tuple(self.own_options(run)))
 
     def checkpoint(self, run: Run) -> Path:
-        """Return the checkpoint of a run's last iteration."""
-        return self.work_dir(run) / f"iter_{self.length(run)}.pth"
+        """Return the checkpoint of a run's last iteration, or its mean of others."""
+        name = "mean" if run.row.average else f"iter_{self.length(run)}"
+        return self.work_dir(run) / f"{name}.pth"
 
     def label_dir(self, run: Run) -> Path | None:
         """Return the folder of a run's pseudo-labels, None if it needs none."""
@@ -167,12 +172,16 @@ class Plan:
         return options
 
     def train_command(self, run: Run) -> list[str]:
-        """Return the command that trains a run, or goes on with it.
+        """Return the command that trains a run, or goes on with it, or averages others.
 
         With ``--resume`` and nothing to go on from, ``load_from`` would be what to go
         on from.
         """
         folder = self.work_dir(run)
+        if run.row.average:
+            others = [str(self.checkpoint(each)) for each in self.averaged(run)]
+            out = str(self.checkpoint(run))
+            return [*self._tool("average_checkpoints"), *others, "--out", out]
         fresh = self.start_of(run) is not None and last_checkpoint(folder) is None
         return [
             *self._tool("train"),
@@ -184,9 +193,10 @@ class Plan:
     def evaluate_command(self, run: Run, step: int) -> list[str]:
         """Return the command that evaluates a run's checkpoint of a step."""
         folder = self.work_dir(run)
+        name = "mean" if run.row.average else f"iter_{step}"
         return [
             *self._tool("test"),
-            *(str(self.config(run)), str(folder / f"iter_{step}.pth")),
+            *(str(self.config(run)), str(folder / f"{name}.pth")),
             *("--work-dir", str(folder / f"evaluated/iter_{step}")),
             *("--cfg-options", *self.train_options(run)),
         ]
@@ -203,6 +213,10 @@ class Plan:
 
     def shown_command(self, run: Run) -> str:
         """Return a run's command as it is published: without this machine's folders."""
+        if run.row.average:
+            count = len(run.row.average)
+            words = [*["CHECKPOINT"] * count, "--out", "mean.pth"]
+            return f"{command('average_checkpoints')} {shlex.join(words)}"
         config = f"configs/{run.row.config(self.setting)}"
         options = self.own_options(run)
         if run.row.pseudo_labels:

@@ -39,7 +39,9 @@ def protocol_line(results: Results) -> str:
     parts = [_commits(runs), *_values(runs), *_data(runs)]
     found = [part for part in parts if part]
     text = f"**Not all made alike:** {'; '.join(found)}." if found else ""
-    without = sum(not result.get("record") for _, result in runs)
+    without = sum(
+        not (result.get("record") or result.get("averaged")) for _, result in runs
+    )
     if without:
         text += (
             f" {without} of {len(runs)} runs left no record of their training: only "

@@ -13,7 +13,13 @@ from typing import Any
 import mmengine
 import torch
 
-from mmseg_cosda.engine.run_record import code_name, comparable, read_record
+from mmseg_cosda.engine.run_record import (
+    Start,
+    code_name,
+    comparable,
+    package_state,
+    read_record,
+)
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.files import atomic_write
 from mmseg_cosda.reproduce.plan import Plan, Run
@@ -61,7 +67,8 @@ def make_result(plan: Plan, run: Run) -> dict[str, Any]:
         "pseudo_labels": plan.labels_of(run),
         "start": _name(plan.start_of(run)),
         "command": plan.shown_command(run),
-        "commit": code_name(starts[-1]) if starts else "unknown",
+        "averaged": [str(each) for each in plan.averaged(run)],
+        "commit": _commit(run, starts),
         "record": [
             {
                 **{key: start.get(key) for key in PUBLISHED_OF_A_START},
@@ -76,6 +83,13 @@ def make_result(plan: Plan, run: Run) -> dict[str, Any]:
         "training": training,
         "diagnosis": read_diagnosis(folder),
     }
+
+
+def _commit(run: Run, starts: Sequence[Start]) -> str:
+    """Return the code that a run was made with, of an average the code that is here."""
+    if run.row.average:
+        return code_name(package_state())
+    return code_name(starts[-1]) if starts else "unknown"
 
 
 def summarize(curve: Curve, metric: str) -> dict[str, Any]:

@@ -132,6 +132,8 @@ class TableRow:
             where it trains on some.
         labels_from: The row whose model makes its pseudo-labels; None for that of the
             whole table.
+        average: Rows of the mean of whose last models its model consists, each of the
+            same seed; nothing is trained then.
     """
 
     name: str
@@ -146,6 +148,7 @@ class TableRow:
     start: str | None = "source-only"
     base: str | None = None
     labels_from: str | None = None
+    average: tuple[str, ...] = ()
 
     @property
     def added_to(self) -> str | None:
@@ -230,6 +233,15 @@ SECOND_ROUNDS: Sequence[tuple[str, str, str, str, Mapping[str, Any]]] = (
 )
 """Second rounds, which begin where eq. 11's first ended: the row of the first round, a
 title, folder and suffix of the config, more values of the row."""
+AVERAGES: Sequence[tuple[str, str, tuple[str, ...]]] = (
+    ("mean-first", "mean of eq. 11 and DACS + cosine", (EQ_11, "dacs-cosine")),
+    (
+        "mean-second",
+        "mean of eq. 12 and DACS + cosine, second rounds",
+        ("cosine-second", "dacs-cosine-second"),
+    ),
+)
+"""Models that are the mean of others: a row's name, its title, the others' rows."""
 ROWS: Mapping[str, TableRow] = {
     row.name: row
     for row in (
@@ -398,6 +410,19 @@ ROWS: Mapping[str, TableRow] = {
                 **{"start": EQ_11, "labels_from": EQ_11, **more},
             )
             for name, title, folder, suffix, more in SECOND_ROUNDS
+        ),
+        *(
+            TableRow(
+                name,
+                title,
+                "source_only",
+                "_continued",
+                tasks=STAGED,
+                start=None,
+                base=EQ_11,
+                average=rows,
+            )
+            for name, title, rows in AVERAGES
         ),
         TableRow(
             "no-class-split-strong",

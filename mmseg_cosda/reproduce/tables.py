@@ -7,6 +7,7 @@ from typing import Any
 
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.reproduce.rows import (
+    AVERAGES,
     COSINE,
     EQ_11,
     LATER_METHODS,
@@ -67,13 +68,14 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "dacs-cosine-target",
         "dacs-rare-classes",
         "dacs-feature-distance",
-        "target-other-streets",
+        "other-streets-labels",
         "target-supervised",
     ),
     "gap": (
         "source-only-continued",
         EQ_11,
         *(f"{name}-second" for name, *_ in SECOND_ROUNDS),
+        *(name for name, *_ in AVERAGES),
         "few-labels",
         "other-streets-labels",
         "target-classifier",

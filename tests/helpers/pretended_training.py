@@ -63,9 +63,10 @@ import json, sys, zlib
 from pathlib import Path
 
 config, checkpoint = sys.argv[1:3]
+assert Path(checkpoint).exists()
 work = Path(sys.argv[sys.argv.index("--work-dir") + 1]) / "now"
 work.mkdir(parents=True)
-step = int(checkpoint.split("_")[-1][:-4])
+step = int(work.parent.name.split("_")[-1])
 value = zlib.crc32(f"{config} {step}".encode()) % 100
 (work / "now.json").write_text(json.dumps({"mIoU": value, "IoU.car": value}))
 """
@@ -82,8 +83,19 @@ with open(Path(__file__).parents[1] / "calls", "a") as file:
 """
 
 
+AVERAGE = """
+import sys
+from pathlib import Path
+
+assert all(Path(name).exists() for name in sys.argv[1:-2])
+Path(sys.argv[-1]).write_text("the mean")
+with open(Path(__file__).parents[1] / "calls", "a") as file:
+    print(Path(__file__).stem, *sys.argv[1:], file=file)
+"""
+
+
 def write_tools(folder: Path) -> None:
-    """Write train.py, test.py and generate_pseudo_labels.py that pretend."""
+    """Write the tools that pretend: training, testing, labelling, averaging."""
     tools, states = folder / "tools", folder / "states"
     tools.mkdir()
     states.mkdir()
@@ -93,6 +105,7 @@ def write_tools(folder: Path) -> None:
         "train": TRAIN,
         "test": TEST,
         "generate_pseudo_labels": LABELS,
+        "average_checkpoints": AVERAGE,
     }.items():
         (tools / f"{name}.py").write_text(text)
 

@@ -49,7 +49,7 @@ def test_gains_gap_and_seeds() -> None:
         "source-only": {0: result(20.0, 31.0)},
         "source-only-continued": {0: result(30.0, 31.0), 1: result(32.0, 33.0)},
         "target-supervised": {0: result(40.0, 41.0), 1: result(42.0, 42.0)},
-        "target-other-streets": {0: result(34.0, 35.0)},
+        "other-streets-labels": {0: result(34.0, 35.0)},
         "only-ssl": {0: result(33.0, 33.0), 1: result(33.0, 33.0)},
         "cosine": {0: {**result(35.0, 36.0), **late}, 1: result(36.0, 36.0)},
         "cosine-no-pl": {1: result(31.0, 34.0)},

@@ -148,6 +148,32 @@ def test_a_killed_second_stage_goes_on(project: Path) -> None:
     assert [w for w in again if w != "--resume"] == killed
 
 
+def test_a_mean_is_made_of_what_is_trained_first(project: Path) -> None:
+    plan = make_plan(project, setting=Setting("torcs2camvid"))
+    failed, _ = carry_out(plan, "mean-first")
+    assert failed == {}
+    made = [call[0] for call in calls(project)]
+    assert made == [*["train"] * 3, "average_checkpoints"]
+    rows = ("cosine-no-pl", "dacs-cosine")
+    models = [str(plan.checkpoint(Run(ROWS[name], 0))) for name in rows]
+    mean = plan.work_dir(Run(ROWS["mean-first"], 0)) / "mean.pth"
+    assert calls(project)[-1][1:] == [*models, "--out", str(mean)]
+    found = result(plan, "mean-first")
+    assert found["averaged"] == ["cosine-no-pl seed 0", "dacs-cosine seed 0"]
+    assert found["curve"]["step"] == [30]
+    assert found["last"]["step"] == found["best"]["step"] == 30
+
+    carry_out(plan, "mean-first")
+    assert len(calls(project)) == 4
+    # Of models that were trained again it is made again.
+    plan.result(Run(ROWS["mean-first"], 0)).unlink()
+    later = time.time() + 10
+    os.utime(models[1], (later, later))
+    carry_out(plan, "mean-first")
+    assert len(calls(project)) == 5
+    assert read_result(plan, Run(ROWS["mean-first"], 0)) == found
+
+
 def test_a_result_says_what_it_is_of(project: Path) -> None:
     plan = make_plan(project)
     carry_out(plan, "cosine")

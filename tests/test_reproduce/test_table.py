@@ -190,7 +190,7 @@ PAPER_NETS_ALONE = ["cosine", "only-ssl", "adversarial-no-pl"]
 ONLINE = ["cosine-online", "only-ssl-online"]
 DEEPLAB_ALONE = [*PAPER_NETS_ALONE, *ONLINE, "fda", "fda-cosine"]
 TORCS_ALONE = [
-    "target-other-streets",
+    "other-streets-labels",
     "source-only-continued",
     "dacs-cosine-target",
     "dacs-rare-classes",
