@@ -13,7 +13,9 @@ from mmseg_cosda.commands import tool_parser
 from mmseg_cosda.errors import UserError, run_tool
 from mmseg_cosda.files import atomic_write
 from mmseg_cosda.inference.averaging import (
+    FAR,
     average_checkpoints,
+    farthest,
     has_moving_statistics,
     predicting,
 )
@@ -72,7 +74,14 @@ def main(args: Sequence[str] | None = None) -> None:
     with atomic_write(options.out) as file:
         torch.save(mean, file)
     print(f"wrote {options.out}: the mean of {len(names)} checkpoints")
-    if has_moving_statistics([predicting(c["state_dict"]) for c in contents]):
+    states = [predicting(content["state_dict"]) for content in contents]
+    layer, cosine = farthest(states)
+    if cosine < FAR:
+        print(
+            f"they hardly resemble each other in {layer} (cosine {cosine:.2f}): nets "
+            "that did not begin with one model have no meaningful mean: measure it"
+        )
+    if has_moving_statistics(states):
         print(
             "their BatchNorm statistics differ, and the means of these aren't those of "
             "the mean net: measure it, or train it on for some iterations (load_from)"

@@ -67,6 +67,18 @@ def test_it_is_used_like_any_other(nets: dict[str, Any], tmp_path: Path) -> None
     assert (tmp_path / "seen/labels/photo.png").is_file()
 
 
+def test_nets_that_began_apart_are_named(
+    nets: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = nets["state_dict"]
+    key = next(k for k, v in state.items() if k.endswith("weight") and v.dim() > 1)
+    for moved, said in ((2 * state[key], False), (-state[key], True)):
+        torch.save({**nets, "state_dict": {**state, key: moved}}, "c.pth")
+        tool.main(["a.pth", "c.pth", "--out", "mean.pth"])
+        printed = capsys.readouterr().out
+        assert (f"hardly resemble each other in {key}" in printed) == said
+
+
 def test_statistics_that_moved_are_named(
     nets: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
