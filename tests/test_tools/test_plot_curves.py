@@ -161,7 +161,13 @@ def test_the_readme_results_can_be_drawn(
 ) -> None:
     results = str(ROOT / "results" / "readme" / "demo")
     shown = draw(monkeypatch, results, "--classes", "car")["car"]
-    assert set(shown) == {"cosine", "cosine-no-pl", "only-ssl", "dacs", "dacs-cosine"} | {
+    assert set(shown) == {
+        "cosine",
+        "cosine-no-pl",
+        "only-ssl",
+        "dacs",
+        "dacs-cosine",
+    } | {
         "source-only",
         "target-bn",
     }
