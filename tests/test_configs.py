@@ -125,7 +125,9 @@ def check_losses(cfg: Config, logged: set[str], moved: set[str]) -> None:
     assert ("entropy.loss" in logged) == ("entropy" in alignments)
     trained = any(key.startswith("alignments.adversarial.") for key in moved)
     assert trained == ("adversarial" in alignments)
-    labelled = cfg.train_dataloader.dataset.target.type == "PseudoLabelDataset"
+    pairs = cfg.train_dataloader.dataset
+    labelled = pairs.target.type == "PseudoLabelDataset"
+    labelled = labelled or pairs.get("target_labels") == "ground_truth"
     phases = cfg.model.get("phases", {})
     target = phases.get("target") or {}
     online = target.get("labels") == "teacher" and target.get("cross_entropy", True)
