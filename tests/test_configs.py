@@ -87,8 +87,6 @@ def train_one_step(
     cfg = read(name)
     cfg.merge_from_dict(dict(options))
     shrink(cfg, work_dir / "backbone.pth")
-    if "indices" in cfg.train_dataloader.dataset.get("target", {}):
-        cfg.train_dataloader.dataset.target.indices = [0, 1]  # of two images
     cfg.work_dir = str(work_dir)
     # The host keeps visualizers by name, for the whole process.
     cfg.experiment_name = cfg.visualizer.name = f"{name}{options}".replace(os.sep, "-")

@@ -239,3 +239,5 @@ def _small_data(part: ConfigDict) -> None:
         part["beta"] = 0.1
     elif part.get("type") == "DemoStreetsDataset":
         part.update(length=2, image_size=SIZE)
+    elif part.get("indices") is not None:
+        part["indices"] = [0, 1]  # of two images

@@ -19,7 +19,8 @@ from helpers.pretended_training import ROOT, carry_out, make_plan
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.locks import TRAINING, FolderLock
 from mmseg_cosda.reproduce import execute as execution
-from mmseg_cosda.reproduce.execute import execute, lacking_models, locked
+from mmseg_cosda.reproduce.calls import locked
+from mmseg_cosda.reproduce.execute import execute, lacking_models
 from mmseg_cosda.reproduce.plan import Plan, Run, with_needed
 from mmseg_cosda.reproduce.results import read_result
 from mmseg_cosda.reproduce.rows import ROWS, Setting
