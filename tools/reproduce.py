@@ -41,7 +41,7 @@ from mmseg_cosda.reproduce.rows import (
     TableRow,
 )
 from mmseg_cosda.reproduce.table import settings_table, write_table
-from mmseg_cosda.reproduce.tables import BASELINES, TABLES, table_rows
+from mmseg_cosda.reproduce.tables import BASELINES, STAGED_TABLES, TABLES, table_rows
 from mmseg_cosda.visualization.files import check_suffix, save_figure
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,9 +51,11 @@ Tables 1 to 6 are the paper's; "bounds" is source-only, its control and the orac
 loss, with and without pseudo-labels; "evidence" is all of these in one table; "methods"
 is the methods that came after the paper, with and without the cosine loss on top; "gap"
 is second rounds, and what stands between adapting and training on the target's labels
-(torcs2camvid). A run that has a result is not run again; one that was killed goes on
-where it was. Started twice, side by side, the two share the runs out. Rows with
-pseudo-labels take those of one teacher (--pseudo-labels-from), which is trained first.
+(torcs2camvid); "reasons" is what tells why the cosine loss adds what it adds, to
+source-only and to DACS (torcs2camvid). A run that has a result is not run again; one
+that was killed goes on where it was. Started twice, side by side, the two share the
+runs out. Rows with pseudo-labels take those of one teacher (--pseudo-labels-from),
+which is trained first.
 
 Example:
   python tools/reproduce.py --table 4 --task demo
@@ -192,7 +194,7 @@ def read_results(
 def has_gaps(table: str, setting: Setting) -> bool:
     """Return whether a table says how much of the gap to supervision is closed."""
     small = table == "methods" and setting.task in SMALL
-    return small or table in ("evidence", "gap")
+    return small or table in ("evidence", *STAGED_TABLES)
 
 
 def write_tables(

@@ -233,6 +233,8 @@ SECOND_ROUNDS: Sequence[tuple[str, str, str, str, Mapping[str, Any]]] = (
 )
 """Second rounds, which begin where eq. 11's first ended: the row of the first round, a
 title, folder and suffix of the config, more values of the row."""
+ON_DACS = ("strong", "confident", "repulsion")
+"""Names of the :data:`VARIANTS` that DACS + cosine has rows of too."""
 AVERAGES: Sequence[tuple[str, str, tuple[str, ...]]] = (
     ("mean-first", "mean of eq. 11 and DACS + cosine", (EQ_11, "dacs-cosine")),
     (
@@ -331,6 +333,15 @@ ROWS: Mapping[str, TableRow] = {
             True,
         ),
         TableRow(ONLY_LABELS, "only SSL", "self_training", "", True),
+        TableRow(
+            "only-ssl-class-weights",
+            "only SSL, class weights on pseudo-labels too",
+            "self_training",
+            "",
+            True,
+            {"model.phases.target.class_weight": True},
+            base=ONLY_LABELS,
+        ),
         TableRow("ssl-adversarial", "SSL with Adversarial", "adversarial", "", True),
         *(
             TableRow(
@@ -380,6 +391,20 @@ ROWS: Mapping[str, TableRow] = {
             nets=("deeplabv2",),
             tasks=("torcs2camvid",),
             base="dacs",
+        ),
+        *(
+            TableRow(
+                f"dacs-cosine-{name}",
+                f"DACS + cosine, {title}",
+                "dacs",
+                "_cosine",
+                options={f"{COSINE}.{key}": value for key, value in options.items()},
+                nets=("deeplabv2",),
+                tasks=STAGED,
+                base="dacs",
+            )
+            for name, title, options in VARIANTS
+            if name in ON_DACS
         ),
         TableRow(
             "dacs-rare-classes",
