@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,15 @@ import mmseg_cosda  # noqa: F401  (before any config is read)
 from mmseg_cosda.commands import in_checkout, tool_parser
 from mmseg_cosda.errors import UserError, ended_by_sigterm, run_tool
 from mmseg_cosda.files import atomic_write
-from mmseg_cosda.reproduce.evidence import (
-    gains_by_baseline,
-    lower_bound,
-    upper_bounds,
-    write_evidence,
-)
+from mmseg_cosda.reproduce.evidence import lower_bound, upper_bounds, write_evidence
 from mmseg_cosda.reproduce.execute import check, execute, lacking_models
-from mmseg_cosda.reproduce.gains_plot import draw_gains
+from mmseg_cosda.reproduce.pictures import (
+    CLASSES,
+    GAINS,
+    check_pictures,
+    draw_pictures,
+    has_gaps,
+)
 from mmseg_cosda.reproduce.plan import (
     Plan,
     Run,
@@ -34,15 +35,13 @@ from mmseg_cosda.reproduce.rows import (
     NET_TASKS,
     NETS,
     ROWS,
-    SMALL,
     STAGED,
     TASKS,
     Setting,
     TableRow,
 )
 from mmseg_cosda.reproduce.table import settings_table, write_table
-from mmseg_cosda.reproduce.tables import BASELINES, STAGED_TABLES, TABLES, table_rows
-from mmseg_cosda.visualization.files import check_suffix, save_figure
+from mmseg_cosda.reproduce.tables import BASELINES, TABLES, table_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 EPILOG = """\
@@ -114,8 +113,14 @@ def parse_args(args: Sequence[str] | None) -> argparse.Namespace:
         "--plot",
         type=Path,
         metavar="FILE",
-        help="draw what each row of the table evidence, or methods on demo and "
-        "torcs2camvid, gains: .png, .pdf or .svg",
+        help="draw what each row gains, of one table: evidence, gap, reasons, or "
+        "methods on demo and torcs2camvid: .png, .pdf or .svg",
+    )
+    add(
+        "--plot-classes",
+        type=Path,
+        metavar="FILE",
+        help="draw what each row of such a table gains on each class",
     )
     add("--cfg-options", nargs="+", default=[], metavar="K=V", help="for every run")
     return parser.parse_args(args)
@@ -191,18 +196,12 @@ def read_results(
     return results
 
 
-def has_gaps(table: str, setting: Setting) -> bool:
-    """Return whether a table says how much of the gap to supervision is closed."""
-    small = table == "methods" and setting.task in SMALL
-    return small or table in ("evidence", *STAGED_TABLES)
-
-
 def write_tables(
     plan: Plan,
     tables: dict[str, list[TableRow]],
     seeds: Sequence[int],
     baseline: str | None,
-    plot: Path | None,
+    pictures: Mapping[str, Path | None],
 ) -> None:
     """Write each table from the results that there are, and print it."""
     for table, rows in tables.items():
@@ -225,10 +224,9 @@ def write_tables(
         with atomic_write(path) as file:
             file.write(text.encode())
         print(f"\n{text}\n({path})", flush=True)
-        if plot and gaps:
-            gains = gains_by_baseline(plan.setting, rows, results)
-            save_figure(draw_gains(gains, plan.setting.metric), plot)
-            print(f"({plot})", flush=True)
+        if gaps:
+            for picture in draw_pictures(pictures, plan.setting, rows, results):
+                print(f"({picture})", flush=True)
 
 
 def show_settings() -> None:
@@ -244,14 +242,9 @@ def show_settings() -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Reproduce as the command line says."""
     options = parse_args(args)
-    if options.plot:
-        check_suffix(options.plot, "--plot")
-        setting = Setting(options.task, options.net, options.translated)
-        if not any(has_gaps(table, setting) for table in options.table):
-            raise UserError(
-                f"--plot {options.plot}: it draws --table evidence and gap, and "
-                f"--table methods of {' and '.join(SMALL)}"
-            )
+    setting = Setting(options.task, options.net, options.translated)
+    pictures = {GAINS: options.plot, CLASSES: options.plot_classes}
+    check_pictures(pictures, options.table, setting)
     if "5" in options.table:
         show_settings()
     names = [name for name in options.table if name != "5"]
@@ -270,7 +263,7 @@ def main(args: Sequence[str] | None = None) -> None:
     pending = [] if options.no_runs else runs
     with ended_by_sigterm():
         failed = execute(plan, pending, lambda line: print(line, flush=True))
-    write_tables(plan, tables, options.seeds, options.baseline, options.plot)
+    write_tables(plan, tables, options.seeds, options.baseline, pictures)
     if failed:
         reasons = "; ".join(f"{run}: {reason}" for run, reason in failed.items())
         raise UserError(f"{len(failed)} of {len(runs)} runs failed: {reasons}")

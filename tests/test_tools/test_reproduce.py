@@ -144,6 +144,15 @@ def test_table_5_needs_no_run(capsys: pytest.CaptureFixture[str]) -> None:
         (["--table", "4", "--pseudo-labels", "nowhere"], "is no folder"),
         (["--table", "4", "--plot", "a.png"], "draws --table evidence"),
         (["--table", "evidence", "--plot", "a.gif"], "must end with .png"),
+        (["--table", "1", "--plot-classes", "a.png"], "--plot-classes a.png: it draws"),
+        (
+            ["--table", "evidence", "methods", "--plot", "a.png"],
+            "a.png: it draws one table, and evidence and methods would overwrite",
+        ),
+        (
+            ["--table", "methods", "--plot", "a.png", "--plot-classes", "a.png"],
+            "--plot and --plot-classes name one file",
+        ),
     ],
 )
 def test_mistakes_are_told(args: list[str], message: str) -> None:
@@ -214,7 +223,7 @@ def test_tables_are_written_without_a_run(
         "target-supervised": 40.0,
         "cosine-no-pl": 35.0,
     }.items():
-        scores = {"step": 1, "mIoU": last, "per_class": {}}
+        scores = {"step": 1, "mIoU": last, "per_class": {"sky": last}}
         path = tmp_path / "results/torcs2camvid" / f"{row}_seed0.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         start = None if row == "target-supervised" else "source-only seed 0"
@@ -227,9 +236,11 @@ def test_tables_are_written_without_a_run(
         "--work-dir",
         str(tmp_path / "w"),
     ]
-    picture = tmp_path / "gains.svg"
-    tool.main([*args, *folders, "--no-runs", "--seeds", "0", "--plot", str(picture)])
-    assert "<svg" in picture.read_text()
+    pictures = {"--plot": tmp_path / "a.svg", "--plot-classes": tmp_path / "b.svg"}
+    drawn = [str(each) for option in pictures.items() for each in option]
+    tool.main([*args, *folders, "--no-runs", "--seeds", "0", *drawn])
+    for picture in pictures.values():
+        assert "<svg" in picture.read_text()
     table = (tmp_path / "results/torcs2camvid/table_evidence.md").read_text()
     assert "| 35.00 | 35.00 | not run | +5.00 | 50 % | — | — | 0 |" in table
     assert table.strip() in capsys.readouterr().out
