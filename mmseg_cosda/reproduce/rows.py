@@ -177,6 +177,11 @@ VARIANTS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
         "sum over the selected pairs, weight 1e-5",
         {"reduction": "sum", "loss_weight": 1e-5},
     ),
+    (
+        "sum-small",
+        "sum over the selected pairs, weight 1e-6",
+        {"reduction": "sum", "loss_weight": 1e-6},
+    ),
     ("stronger", "weight 0.3", {"loss_weight": 0.3}),
     ("strong", "weight 1", {"loss_weight": 1.0}),
     (

@@ -86,6 +86,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "reasons": (
         "source-only-continued",
         EQ_11,
+        "sum-small-no-pl",
         "confident-no-pl",
         "no-class-split-no-pl",
         "only-ssl",
