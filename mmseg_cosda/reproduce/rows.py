@@ -234,6 +234,7 @@ SECOND_ROUNDS: Sequence[tuple[str, str, str, str, Mapping[str, Any]]] = (
     ),
     ("dacs", "DACS", "dacs", "", {}),
     ("dacs-cosine", "DACS + cosine", "dacs", "_cosine", {}),
+    ("mic", "MIC", "mic", "", {}),
     ("mic-cosine", "MIC + cosine", "mic", "_cosine", {}),
 )
 """Second rounds, which begin where eq. 11's first ended: the row of the first round, a
@@ -246,6 +247,11 @@ AVERAGES: Sequence[tuple[str, str, tuple[str, ...]]] = (
         "mean-second",
         "mean of eq. 12 and DACS + cosine, second rounds",
         ("cosine-second", "dacs-cosine-second"),
+    ),
+    (
+        "mean-mic",
+        "mean of eq. 12 and MIC + cosine, second rounds",
+        ("cosine-second", "mic-cosine-second"),
     ),
 )
 """Models that are the mean of others: a row's name, its title, the others' rows."""
