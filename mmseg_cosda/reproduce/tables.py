@@ -87,6 +87,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "source-only-continued",
         EQ_11,
         "sum-small-no-pl",
+        "no-target-split-no-pl",
         "confident-no-pl",
         "no-class-split-no-pl",
         "only-ssl",
