@@ -215,6 +215,11 @@ LATER_METHODS: Sequence[tuple[str, str, tuple[str, ...], str | None]] = (
 )
 """What came after the paper: a row's name, which is its folder too, its title, the
 networks of its configs, what it adds to. Each has a row with the cosine loss on top."""
+NO_DISTANCE: Mapping[str, Any] = {
+    "model.alignments.imagenet": None,
+    "model.reference": None,
+}
+"""Config values that leave the feature distance out of DAFormer's recipe."""
 EQ_11 = "cosine-no-pl"
 SECOND_ROUNDS: Sequence[tuple[str, str, str, str, Mapping[str, Any]]] = (
     (EQ_11, "eq. 11 again", "cosda", "_no-pl", {}),
@@ -236,6 +241,13 @@ SECOND_ROUNDS: Sequence[tuple[str, str, str, str, Mapping[str, Any]]] = (
     ("dacs-cosine", "DACS + cosine", "dacs", "_cosine", {}),
     ("mic", "MIC", "mic", "", {}),
     ("mic-cosine", "MIC + cosine", "mic", "_cosine", {}),
+    (
+        "mic-cosine-no-distance",
+        "MIC + cosine, no feature distance",
+        "mic",
+        "_cosine",
+        {"options": NO_DISTANCE},
+    ),
 )
 """Second rounds, which begin where eq. 11's first ended: the row of the first round, a
 title, folder and suffix of the config, more values of the row."""
@@ -421,7 +433,7 @@ ROWS: Mapping[str, TableRow] = {
             "dacs-rare-classes",
             "DACS, rare classes",
             "daformer",
-            options={"model.alignments.imagenet": None, "model.reference": None},
+            options=NO_DISTANCE,
             nets=("deeplabv2",),
             tasks=("torcs2camvid",),
             base="dacs",
