@@ -83,7 +83,7 @@ def fill_in(configs: Path) -> None:
         assert old in text
         text = text.replace(old, new)
     template.write_text(text + SMALL_BACKBONE)
-    for path in (configs / "own_data").glob("cosda*.py"):
+    for path in (configs / "own_data").glob("*cos*.py"):
         path.write_text(path.read_text().replace("channels=2048", "channels=64"))
     for name, text in FILES.items():
         (configs.parent / name).write_text(text)
@@ -129,8 +129,8 @@ def lacks_an_extra(name: str, args: list[str]) -> bool:
 
 
 def test_the_page_trains_what_it_says(project: Path) -> None:
-    assert len(COMMANDS) == 16
-    names = ("source_only", "cosda_no-pl", "self_training", "cosda")
+    assert len(COMMANDS) == 17
+    names = ("source_only", "cosda_no-pl", "self_training", "cosda", "mic_cosine")
     for name in (*names, "rare_classes", "some_labels"):
         path = project / "work_dirs/own_data" / name / "iter_2.pth"
         saved = torch.load(path, weights_only=False)
@@ -171,7 +171,7 @@ def test_without_labelled_photographs_nothing_is_measured(tmp_path: Path) -> Non
         ],
     )
     trained = tmp_path / "work_dirs/own_data"
-    for name in ("source_only", "cosda_no-pl", "cosda"):
+    for name in ("source_only", "cosda_no-pl", "cosda", "mic_cosine"):
         assert (trained / name / "iter_2.pth").exists()
         assert not list((trained / name).glob("best_*"))
 
@@ -192,7 +192,7 @@ def test_the_net_for_a_cpu_alone_trains(tmp_path: Path) -> None:
         )
         assert count == 1
     (folder / "source_only.py").write_text(text + 'log_level = "ERROR"\n')
-    for path in folder.glob("cosda*.py"):
+    for path in folder.glob("*cos*.py"):
         assert "channels=2048" in path.read_text()
         path.write_text(path.read_text().replace("channels=2048", "channels=256"))
     names = ("source_only.py", "cosda_no-pl.py")
