@@ -129,7 +129,7 @@ def lacks_an_extra(name: str, args: list[str]) -> bool:
 
 
 def test_the_page_trains_what_it_says(project: Path) -> None:
-    assert len(COMMANDS) == 17
+    assert len(COMMANDS) == 19
     names = ("source_only", "cosda_no-pl", "self_training", "cosda", "mic_cosine")
     for name in (*names, "rare_classes", "some_labels"):
         path = project / "work_dirs/own_data" / name / "iter_2.pth"
