@@ -42,6 +42,18 @@ def test_a_child_shows_whose_labels_it_trains_on(name: str) -> None:
     assert cfg.to_dict() == eq_11.to_dict()
 
 
+def test_own_datas_mic_is_that_of_gta_without_the_reference_and_margins() -> None:
+    own, gta = read("own_data/mic_cosine.py"), read("mic/deeplabv2_gta2cs_cosine.py")
+    assert gta.model.alignments.pop("imagenet")
+    for key in ("ignore_top", "ignore_bottom"):
+        assert gta.model.teacher.pop(key)
+    for key in ("teacher", "phases", "alignments"):
+        assert own.model[key] == gta.model[key]
+    orders = [cfg.train_dataloader.dataset.source_order for cfg in (own, gta)]
+    assert {"type", "temperature"} <= orders[0].keys()
+    assert orders[0].items() <= orders[1].items()
+
+
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_a_child_shows_the_values_of_its_adversarial_loss(name: str) -> None:
     values = own_values(name)
