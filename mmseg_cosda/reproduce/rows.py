@@ -267,6 +267,23 @@ AVERAGES: Sequence[tuple[str, str, tuple[str, ...]]] = (
     ),
 )
 """Models that are the mean of others: a row's name, its title, the others' rows."""
+BEST_MEAN = AVERAGES[-1][0]
+THIRD_ROUNDS: Sequence[tuple[str, str, str, str]] = (
+    (
+        "only-ssl-third",
+        "source-only's model, pseudo-labels of the mean with MIC + cosine",
+        "self_training",
+        "source-only",
+    ),
+    (
+        "cosine-third",
+        "eq. 12 from the mean with MIC + cosine, on its pseudo-labels",
+        "cosda",
+        BEST_MEAN,
+    ),
+)
+"""Trainings on pseudo-labels of the best mean: a row's name, its title, the folder of
+the config, the row whose last model it begins with."""
 ROWS: Mapping[str, TableRow] = {
     row.name: row
     for row in (
@@ -471,6 +488,19 @@ ROWS: Mapping[str, TableRow] = {
                 average=rows,
             )
             for name, title, rows in AVERAGES
+        ),
+        *(
+            TableRow(
+                name,
+                f"{title}, third round",
+                folder,
+                pseudo_labels=True,
+                tasks=STAGED,
+                start=start,
+                base=BEST_MEAN,
+                labels_from=BEST_MEAN,
+            )
+            for name, title, folder, start in THIRD_ROUNDS
         ),
         TableRow(
             "no-class-split-strong",

@@ -119,6 +119,17 @@ def test_a_second_round_takes_the_model_and_the_labels_of_its_seeds_first(
         assert plan.needed_by(run) == models
         assert f"load_from={plan.checkpoint(models[-1])}" in plan.train_options(run)
     assert with_needed(plan, [run]) == [source, first, run]
+    mean = Run(ROWS["mean-mic"], 4)
+    for name, models in (
+        ("cosine-third", [mean]),
+        ("only-ssl-third", [mean, source]),
+    ):
+        run = Run(ROWS[name], 4)
+        assert plan.needed_by(run) == models
+        assert f"load_from={plan.checkpoint(models[-1])}" in plan.train_options(run)
+        needed = with_needed(plan, [run])
+        assert [each.row.name for each in needed[:2]] == ["source-only", "cosine-no-pl"]
+        assert needed[-2:] == [mean, run]
 
 
 def test_an_alignments_options_reach_only_the_rows_that_have_it(project: Path) -> None:
