@@ -13,7 +13,8 @@ from helpers.shrink import CONFIGS, config_names
 from mmengine.config import Config
 from mmengine.fileio import load
 
-from mmseg_cosda.reproduce.rows import COSINE, ROWS, TRANSLATED
+from mmseg_cosda.reproduce.rows import ROWS
+from mmseg_cosda.reproduce.settings import COSINE, TRANSLATED
 
 BASES = sorted((CONFIGS / "_base_").rglob("*.py"))
 COSDA = [name for name in config_names() if name.startswith("cosda/")]

@@ -23,7 +23,8 @@ from mmengine.runner import Runner
 from mmseg.registry import DATASETS, MODELS
 
 import mmseg_cosda  # noqa: F401  (registers what the configs name)
-from mmseg_cosda.reproduce.rows import PAPER_TASKS, ROWS, SMALL, Setting
+from mmseg_cosda.reproduce.rows import ROWS
+from mmseg_cosda.reproduce.settings import PAPER_TASKS, SMALL, Setting
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from mmseg_cosda.datasets.label_maps import CLASS_SUBSETS
 from mmseg_cosda.models.alignments.feature_distance_loss import THINGS
 from mmseg_cosda.models.phases.class_mix import ClassMixPhase
 from mmseg_cosda.models.phases.masked import MaskedPhase
-from mmseg_cosda.reproduce.rows import NET_TASKS, SMALL
+from mmseg_cosda.reproduce.settings import NET_TASKS, SMALL
 
 METHODS = ("dacs", "daformer", "mic")
 NETS = ("deeplabv2", "daformer")

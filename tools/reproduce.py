@@ -31,10 +31,10 @@ from mmseg_cosda.reproduce.plan import (
 )
 from mmseg_cosda.reproduce.protocol import protocol_line
 from mmseg_cosda.reproduce.results import read_result
-from mmseg_cosda.reproduce.rows import (
+from mmseg_cosda.reproduce.rows import ROWS
+from mmseg_cosda.reproduce.settings import (
     NET_TASKS,
     NETS,
-    ROWS,
     STAGED,
     TASKS,
     Setting,

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from mmseg_cosda.reproduce.evidence import lower_bound
 from mmseg_cosda.reproduce.gains import paired_gains
-from mmseg_cosda.reproduce.rows import Setting, TableRow
+from mmseg_cosda.reproduce.settings import Setting, TableRow
 from mmseg_cosda.reproduce.table import Results
 from mmseg_cosda.visualization.files import PAGE
 

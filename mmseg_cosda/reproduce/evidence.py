@@ -9,7 +9,7 @@ from typing import Any
 
 from mmseg_cosda.reproduce.evidence_parts import class_lines, feature_lines
 from mmseg_cosda.reproduce.gains import paired_gains
-from mmseg_cosda.reproduce.rows import STAGED, Setting, TableRow
+from mmseg_cosda.reproduce.settings import STAGED, Setting, TableRow
 from mmseg_cosda.reproduce.table import (
     NO_FIGURE,
     Results,

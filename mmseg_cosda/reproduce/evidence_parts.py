@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmseg_cosda.reproduce.rows import TableRow
+from mmseg_cosda.reproduce.settings import TableRow
 from mmseg_cosda.reproduce.table import NO_FIGURE, Results
 from mmseg_cosda.work_dir import current_name
 

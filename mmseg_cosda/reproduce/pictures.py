@@ -9,7 +9,7 @@ from mmseg_cosda.errors import UserError
 from mmseg_cosda.reproduce.class_plot import draw_class_gains, gains_by_class
 from mmseg_cosda.reproduce.evidence import gains_by_baseline, lower_bound
 from mmseg_cosda.reproduce.gains_plot import draw_gains
-from mmseg_cosda.reproduce.rows import SMALL, Setting, TableRow
+from mmseg_cosda.reproduce.settings import SMALL, Setting, TableRow
 from mmseg_cosda.reproduce.table import Results
 from mmseg_cosda.reproduce.tables import STAGED_TABLES
 from mmseg_cosda.visualization.files import check_suffix, save_figure

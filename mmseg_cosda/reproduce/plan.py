@@ -15,7 +15,8 @@ from mmengine.config import Config
 from mmseg_cosda.commands import command
 from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.reproduce.rows import ROWS, STAGED, Setting, TableRow
+from mmseg_cosda.reproduce.rows import ROWS
+from mmseg_cosda.reproduce.settings import STAGED, Setting, TableRow
 from mmseg_cosda.work_dir import last_checkpoint
 
 LABEL_KEY = "train_dataloader.dataset.target.pseudo_label_dir"

@@ -3,172 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from mmseg_cosda.errors import UserError
-
-PAPER_TASKS = ("gta2cs", "synthia2cs")
-TASKS = (*PAPER_TASKS, "synthia2cs_19way", "demo", "torcs2camvid")
-SMALL = ("demo", "torcs2camvid")
-STAGED = ("torcs2camvid",)
-"""The tasks whose trainings come in two stages: source-only first, then each row from
-the last model of its own seed."""
-PAPER_NETS = ("deeplabv2", "fcn8s")
-NETS = (*PAPER_NETS, "daformer")
-NET_TASKS: Mapping[str, tuple[str, ...]] = {
-    "deeplabv2": TASKS,
-    "fcn8s": PAPER_TASKS,
-    "daformer": (*PAPER_TASKS, "synthia2cs_19way"),
-}
-"""The tasks that each net has configs of."""
-ONLY_LABELS = "only-ssl"
-COSINE = "model.alignments.cosine"
-SOURCE = "train_dataloader.dataset.source"
-RATES = "optim_wrapper.paramwise_cfg.custom_keys"
-LABELLED_TARGET: Mapping[str, Any] = {
-    f"{SOURCE}.data_prefix.img_path": "target/train/images",
-    f"{SOURCE}.data_prefix.seg_map_path": "target/train/labels",
-}
-"""Config values of torcs2camvid that train on the target's ground truth alone."""
-BOTH_STAGES: Mapping[str, Any] = {
-    "train_cfg.max_iters": 4000,
-    "param_scheduler.0.end": 4000,
-}
-"""As long as both stages of torcs2camvid's other rows."""
-OTHER_STREETS = 163
-"""CamVid's training files before those of the sequence that validation is of."""
-TRANSLATED: Mapping[str, Any] = {
-    f"{SOURCE}.data_prefix.img_path": "images_translated",
-    f"{SOURCE}.same_size": False,
-}
-"""Config values that read the translated source images, which have another size,
-beside the original labels."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A task and a network: what a table is about.
-
-    Args:
-        task: One of :data:`TASKS`.
-        net: One of :data:`NETS`.
-        translated: Whether the source images are those translated into the
-            target's style, the paper's exact setting; by default the originals.
-
-    Raises:
-        UserError: If there is no such combination.
-
-    Examples:
-        >>> Setting("synthia2cs", "fcn8s", translated=True).name
-        'synthia2cs_translated_fcn8s'
-    """
-
-    task: str
-    net: str = "deeplabv2"
-    translated: bool = False
-
-    def __post_init__(self) -> None:
-        if self.task not in TASKS or self.net not in NETS:
-            raise UserError(
-                f"--task {self.task} --net {self.net}: tasks are {', '.join(TASKS)}, "
-                f"nets {', '.join(NETS)}"
-            )
-        if self.task not in NET_TASKS[self.net]:
-            raise UserError(
-                f"--net {self.net} is for {', '.join(NET_TASKS[self.net])} alone"
-            )
-        if self.translated and (
-            self.task not in PAPER_TASKS or self.net not in PAPER_NETS
-        ):
-            raise UserError(
-                f"--translated is for {' and '.join(PAPER_TASKS)} with "
-                f"{' and '.join(PAPER_NETS)}: {self.stem} has no translated source "
-                "images"
-            )
-
-    @property
-    def stem(self) -> str:
-        """The part of config names that all rows share."""
-        return f"{self.net}_{self.task}"
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """Config values of all rows, by dotted key."""
-        return TRANSLATED if self.translated else {}
-
-    @property
-    def name(self) -> str:
-        """The folder of its results; DeepLabV2 goes without saying."""
-        name = self.task + "_translated" * self.translated
-        return name if self.net == "deeplabv2" else f"{name}_{self.net}"
-
-    @property
-    def metric(self) -> str:
-        """The headline metric, as it is published for the task and the net."""
-        if not self.task.startswith("synthia2cs"):
-            return "mIoU"
-        paper = self.task == "synthia2cs" and self.net == "deeplabv2"
-        return "mIoU13" if paper else "mIoU16"
-
-
-@dataclass(frozen=True)
-class TableRow:
-    """One line of a table.
-
-    Args:
-        name: Short name, of files and of ``--rows``.
-        title: What the table calls it.
-        folder: Folder of its config below ``configs/``.
-        suffix: End of its config's name.
-        pseudo_labels: Whether it trains on pseudo-labels.
-        options: Config values beside the config, by dotted key.
-        by_task: Those that name a task's data, by task.
-        nets: The networks that it has configs of.
-        tasks: The tasks that it has configs of; None for all.
-        start: On the tasks of :data:`STAGED`, the row whose last model of the same
-            seed it begins with; None for the weights of its config.
-        base: The row that it adds something to; of pseudo-labels alone by default
-            where it trains on some.
-        labels_from: The row whose model makes its pseudo-labels; None for that of the
-            whole table.
-        average: Rows of the mean of whose last models its model consists, each of the
-            same seed; nothing is trained then.
-    """
-
-    name: str
-    title: str
-    folder: str
-    suffix: str = ""
-    pseudo_labels: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    by_task: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
-    nets: tuple[str, ...] = PAPER_NETS
-    tasks: tuple[str, ...] | None = None
-    start: str | None = "source-only"
-    base: str | None = None
-    labels_from: str | None = None
-    average: tuple[str, ...] = ()
-
-    @property
-    def added_to(self) -> str | None:
-        """The row that it adds something to, None for none."""
-        labels = self.pseudo_labels and self.name != ONLY_LABELS
-        return self.base or (ONLY_LABELS if labels else None)
-
-    def is_for(self, setting: Setting) -> bool:
-        """Return whether it has a config of a task and a network."""
-        task = self.tasks is None or setting.task in self.tasks
-        return task and setting.net in self.nets
-
-    def config(self, setting: Setting) -> str:
-        """Return its config, relative to ``configs/``."""
-        return f"{self.folder}/{setting.stem}{self.suffix}.py"
-
-    def values(self, setting: Setting) -> Mapping[str, Any]:
-        """Return what it changes in its config, by dotted key."""
-        return {**self.options, **self.by_task.get(setting.task, {})}
-
+from mmseg_cosda.reproduce.settings import (
+    COSINE,
+    NETS,
+    ONLY_LABELS,
+    SOURCE,
+    STAGED,
+    TableRow,
+)
+from mmseg_cosda.reproduce.staged_rows import (
+    BOTH_STAGES,
+    LABELLED_TARGET,
+    NO_DISTANCE,
+    STAGED_ROWS,
+)
 
 VARIANTS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
     ("sum", "sum over the selected pairs, same weight", {"reduction": "sum"}),
@@ -215,75 +65,8 @@ LATER_METHODS: Sequence[tuple[str, str, tuple[str, ...], str | None]] = (
 )
 """What came after the paper: a row's name, which is its folder too, its title, the
 networks of its configs, what it adds to. Each has a row with the cosine loss on top."""
-NO_DISTANCE: Mapping[str, Any] = {
-    "model.alignments.imagenet": None,
-    "model.reference": None,
-}
-"""Config values that leave the feature distance out of DAFormer's recipe."""
-EQ_11 = "cosine-no-pl"
-SECOND_ROUNDS: Sequence[tuple[str, str, str, str, Mapping[str, Any]]] = (
-    (EQ_11, "eq. 11 again", "cosda", "_no-pl", {}),
-    (
-        ONLY_LABELS,
-        "source-only's model, pseudo-labels of eq. 11's",
-        "self_training",
-        "",
-        {"pseudo_labels": True, "start": "source-only"},
-    ),
-    (
-        "cosine",
-        "eq. 12, pseudo-labels of eq. 11's model",
-        "cosda",
-        "",
-        {"pseudo_labels": True},
-    ),
-    ("dacs", "DACS", "dacs", "", {}),
-    ("dacs-cosine", "DACS + cosine", "dacs", "_cosine", {}),
-    ("mic", "MIC", "mic", "", {}),
-    ("mic-cosine", "MIC + cosine", "mic", "_cosine", {}),
-    (
-        "mic-cosine-no-distance",
-        "MIC + cosine, no feature distance",
-        "mic",
-        "_cosine",
-        {"options": NO_DISTANCE},
-    ),
-)
-"""Second rounds, which begin where eq. 11's first ended: the row of the first round, a
-title, folder and suffix of the config, more values of the row."""
 ON_DACS = ("strong", "confident", "repulsion")
 """Names of the :data:`VARIANTS` that DACS + cosine has rows of too."""
-AVERAGES: Sequence[tuple[str, str, tuple[str, ...]]] = (
-    ("mean-first", "mean of eq. 11 and DACS + cosine", (EQ_11, "dacs-cosine")),
-    (
-        "mean-second",
-        "mean of eq. 12 and DACS + cosine, second rounds",
-        ("cosine-second", "dacs-cosine-second"),
-    ),
-    (
-        "mean-mic",
-        "mean of eq. 12 and MIC + cosine, second rounds",
-        ("cosine-second", "mic-cosine-second"),
-    ),
-)
-"""Models that are the mean of others: a row's name, its title, the others' rows."""
-BEST_MEAN = AVERAGES[-1][0]
-THIRD_ROUNDS: Sequence[tuple[str, str, str, str]] = (
-    (
-        "only-ssl-third",
-        "source-only's model, pseudo-labels of the mean with MIC + cosine",
-        "self_training",
-        "source-only",
-    ),
-    (
-        "cosine-third",
-        "eq. 12 from the mean with MIC + cosine, on its pseudo-labels",
-        "cosda",
-        BEST_MEAN,
-    ),
-)
-"""Trainings on pseudo-labels of the best mean: a row's name, its title, the folder of
-the config, the row whose last model it begins with."""
 ROWS: Mapping[str, TableRow] = {
     row.name: row
     for row in (
@@ -306,45 +89,7 @@ ROWS: Mapping[str, TableRow] = {
                 "torcs2camvid": {**LABELLED_TARGET, **BOTH_STAGES},
             },
         ),
-        TableRow(
-            "target-other-streets",
-            "supervised on the target's other streets",
-            "source_only",
-            tasks=STAGED,
-            start=None,
-            options={
-                **LABELLED_TARGET,
-                **BOTH_STAGES,
-                f"{SOURCE}.indices": OTHER_STREETS,
-            },
-        ),
-        TableRow(
-            "target-classifier",
-            "source-only's features, classifier supervised on the target",
-            "source_only",
-            "_continued",
-            tasks=STAGED,
-            options={
-                **LABELLED_TARGET,
-                f"{RATES}.backbone.lr_mult": 0.0,
-                f"{RATES}.neck.lr_mult": 0.0,
-            },
-        ),
-        TableRow(
-            "few-labels",
-            "source only, continued, with ten labelled target images",
-            "source_only",
-            "_few-labels",
-            tasks=STAGED,
-        ),
-        TableRow(
-            "other-streets-labels",
-            "source only, continued, with the labels of the target's other streets",
-            "source_only",
-            "_few-labels",
-            tasks=STAGED,
-            options={"train_dataloader.dataset.target.indices": OTHER_STREETS},
-        ),
+        *STAGED_ROWS,
         TableRow("adversarial-no-pl", "Adversarial", "adversarial", "_no-pl"),
         TableRow("advent-no-pl", "AdvEnt", "adversarial", "_advent_no-pl"),
         TableRow("cosine-no-pl", "Ours-(11)", "cosda", "_no-pl", nets=NETS),
@@ -463,44 +208,6 @@ ROWS: Mapping[str, TableRow] = {
             nets=("deeplabv2",),
             tasks=("torcs2camvid",),
             base="dacs",
-        ),
-        *(
-            TableRow(
-                f"{name}-second",
-                f"{title}, second round",
-                folder,
-                suffix,
-                tasks=STAGED,
-                base=EQ_11,
-                **{"start": EQ_11, "labels_from": EQ_11, **more},
-            )
-            for name, title, folder, suffix, more in SECOND_ROUNDS
-        ),
-        *(
-            TableRow(
-                name,
-                title,
-                "source_only",
-                "_continued",
-                tasks=STAGED,
-                start=None,
-                base=EQ_11,
-                average=rows,
-            )
-            for name, title, rows in AVERAGES
-        ),
-        *(
-            TableRow(
-                name,
-                f"{title}, third round",
-                folder,
-                pseudo_labels=True,
-                tasks=STAGED,
-                start=start,
-                base=BEST_MEAN,
-                labels_from=BEST_MEAN,
-            )
-            for name, title, folder, start in THIRD_ROUNDS
         ),
         TableRow(
             "no-class-split-strong",

@@ -18,7 +18,7 @@ from mmseg_cosda.reproduce.paper import (
     PUBLISHED,
     per_class,
 )
-from mmseg_cosda.reproduce.rows import PAPER_TASKS, SMALL, Setting, TableRow
+from mmseg_cosda.reproduce.settings import PAPER_TASKS, SMALL, Setting, TableRow
 
 Results = Mapping[str, Mapping[int, Mapping[str, Any]]]
 """By row name, then by seed: what the result files hold."""

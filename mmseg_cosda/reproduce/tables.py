@@ -6,22 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.reproduce.rows import (
-    AVERAGES,
+from mmseg_cosda.reproduce.rows import LATER_METHODS, ON_DACS, ROWS, VARIANTS
+from mmseg_cosda.reproduce.settings import (
     COSINE,
-    EQ_11,
-    LATER_METHODS,
-    ON_DACS,
     PAPER_NETS,
     PAPER_TASKS,
-    ROWS,
-    SECOND_ROUNDS,
     SMALL,
     STAGED,
-    THIRD_ROUNDS,
-    VARIANTS,
     Setting,
     TableRow,
+)
+from mmseg_cosda.reproduce.staged_rows import (
+    AVERAGES,
+    EQ_11,
+    SECOND_ROUNDS,
+    THIRD_ROUNDS,
 )
 
 TABLES: Mapping[str, tuple[str, ...]] = {

@@ -10,7 +10,8 @@ from mmseg_cosda.engine.run_record import write_record
 from mmseg_cosda.reproduce.belonging import wanted_start
 from mmseg_cosda.reproduce.execute import execute
 from mmseg_cosda.reproduce.plan import Plan, Run, with_needed
-from mmseg_cosda.reproduce.rows import ROWS, Setting
+from mmseg_cosda.reproduce.rows import ROWS
+from mmseg_cosda.reproduce.settings import Setting
 
 ROOT = Path(__file__).parents[2]
 # 30 iterations, evaluated every 10; dies where the file "die" says, once.

@@ -13,7 +13,8 @@ from mmseg_cosda import commands
 from mmseg_cosda.__main__ import main
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.reproduce.plan import Plan, Run
-from mmseg_cosda.reproduce.rows import ROWS, Setting
+from mmseg_cosda.reproduce.rows import ROWS
+from mmseg_cosda.reproduce.settings import Setting
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "mmseg_cosda"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mmseg_cosda.reproduce.class_plot import draw_class_gains, gains_by_class
-from mmseg_cosda.reproduce.rows import ROWS, Setting
+from mmseg_cosda.reproduce.rows import ROWS
+from mmseg_cosda.reproduce.settings import Setting
 
 
 def test_gains_by_class_are_paired_by_seed() -> None:

@@ -10,7 +10,8 @@ from mmseg_cosda.reproduce.evidence import (
     late_mean,
     write_evidence,
 )
-from mmseg_cosda.reproduce.rows import ROWS, Setting
+from mmseg_cosda.reproduce.rows import ROWS
+from mmseg_cosda.reproduce.settings import Setting
 from mmseg_cosda.reproduce.table import paired_difference
 from mmseg_cosda.reproduce.tables import TABLES, table_rows
 

@@ -23,7 +23,8 @@ from mmseg_cosda.reproduce.calls import locked
 from mmseg_cosda.reproduce.execute import execute, lacking_models
 from mmseg_cosda.reproduce.plan import Plan, Run, with_needed
 from mmseg_cosda.reproduce.results import read_result
-from mmseg_cosda.reproduce.rows import ROWS, Setting
+from mmseg_cosda.reproduce.rows import ROWS
+from mmseg_cosda.reproduce.settings import Setting
 
 ONLY_LABELS = Run(ROWS["only-ssl"], 0)
 

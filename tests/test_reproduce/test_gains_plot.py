@@ -10,7 +10,8 @@ from matplotlib.colors import same_color
 from mmseg_cosda.reproduce.evidence import gains_by_baseline
 from mmseg_cosda.reproduce.gains import beyond_noise, half_width
 from mmseg_cosda.reproduce.gains_plot import DOWN, NOISE, UP, draw_gains
-from mmseg_cosda.reproduce.rows import ROWS, Setting
+from mmseg_cosda.reproduce.rows import ROWS
+from mmseg_cosda.reproduce.settings import Setting
 
 UNSURE, BETTER, WORSE = [0.1, 0.4, -0.2], [0.5, 0.6, 0.7], [-0.5, -0.6, -0.7]
 

@@ -16,7 +16,8 @@ from mmseg_cosda.reproduce.plan import (
     teacher_name,
     with_needed,
 )
-from mmseg_cosda.reproduce.rows import NET_TASKS, NETS, ROWS, Setting, TableRow
+from mmseg_cosda.reproduce.rows import ROWS
+from mmseg_cosda.reproduce.settings import NET_TASKS, NETS, Setting, TableRow
 from mmseg_cosda.reproduce.tables import STAGED_TABLES, TABLES, table_rows
 
 

@@ -12,7 +12,8 @@ from helpers.pretended_training import ROOT, make_plan
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.reproduce.plan import LABEL_KEY, START_KEY, Run
 from mmseg_cosda.reproduce.results import parse_result, read_result
-from mmseg_cosda.reproduce.rows import ROWS, Setting
+from mmseg_cosda.reproduce.rows import ROWS
+from mmseg_cosda.reproduce.settings import Setting
 
 TORCS = Setting("torcs2camvid")
 

@@ -6,7 +6,8 @@ import pytest
 
 from mmseg_cosda.errors import UserError
 from mmseg_cosda.reproduce.paper import FIGURES, HYPER_PARAMETERS, per_class
-from mmseg_cosda.reproduce.rows import ROWS, Setting
+from mmseg_cosda.reproduce.rows import ROWS
+from mmseg_cosda.reproduce.settings import Setting
 from mmseg_cosda.reproduce.table import settings_table, write_table
 from mmseg_cosda.reproduce.tables import (
     BASELINES,
