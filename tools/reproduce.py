@@ -20,7 +20,6 @@ from mmseg_cosda.reproduce.pictures import (
     GAINS,
     check_pictures,
     draw_pictures,
-    has_gaps,
 )
 from mmseg_cosda.reproduce.plan import (
     Plan,
@@ -41,7 +40,7 @@ from mmseg_cosda.reproduce.settings import (
     TableRow,
 )
 from mmseg_cosda.reproduce.table import settings_table, write_table
-from mmseg_cosda.reproduce.tables import BASELINES, TABLES, table_rows
+from mmseg_cosda.reproduce.tables import BASELINES, TABLES, has_gaps, table_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 EPILOG = """\

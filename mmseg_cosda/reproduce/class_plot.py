@@ -73,7 +73,7 @@ def draw_class_gains(gains: Mapping[str, Mapping[str, float]], lower: str) -> Fi
         for index, value in enumerate(values):
             if not math.isnan(value):
                 color = "white" if abs(value) > DARK * FULL else "black"
-                text = f"{value:+.0f}".replace("-0", "0").replace("+0", "0")
+                text = f"{round(value):+d}" if round(value) else "0"
                 ax.text(
                     index,
                     place,

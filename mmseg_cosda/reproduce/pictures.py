@@ -11,16 +11,10 @@ from mmseg_cosda.reproduce.evidence import gains_by_baseline, lower_bound
 from mmseg_cosda.reproduce.gains_plot import draw_gains
 from mmseg_cosda.reproduce.settings import SMALL, Setting, TableRow
 from mmseg_cosda.reproduce.table import Results
-from mmseg_cosda.reproduce.tables import STAGED_TABLES
+from mmseg_cosda.reproduce.tables import has_gaps
 from mmseg_cosda.visualization.files import check_suffix, save_figure
 
 GAINS, CLASSES = "--plot", "--plot-classes"
-
-
-def has_gaps(table: str, setting: Setting) -> bool:
-    """Return whether a table says how much of the gap to supervision is closed."""
-    small = table == "methods" and setting.task in SMALL
-    return small or table in ("evidence", *STAGED_TABLES)
 
 
 def check_pictures(
@@ -50,7 +44,7 @@ def check_pictures(
                 f"{option} {path}: it draws one table, and {' and '.join(drawn)} would "
                 "overwrite each other: give one --table at a time"
             )
-    if len(set(given.values())) < len(given):
+    if len({path.resolve() for path in given.values()}) < len(given):
         raise UserError(f"{' and '.join(given)} name one file: give each its own")
 
 

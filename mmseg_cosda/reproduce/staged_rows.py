@@ -166,4 +166,4 @@ STAGED_ROWS = (
         for name, title, folder, start in THIRD_ROUNDS
     ),
 )
-"""The rows."""
+"""Rows that only these tasks have: labels of the target, then the rounds."""

@@ -121,6 +121,12 @@ OFFSETS = (-0.1, -0.05, 0.05, 0.1)
 FACTORS = (0.4, 0.6, 0.8, 1.2)
 
 
+def has_gaps(table: str, setting: Setting) -> bool:
+    """Return whether a table says how much of the gap to supervision is closed."""
+    small = table == "methods" and setting.task in SMALL
+    return small or table in ("evidence", *STAGED_TABLES)
+
+
 def sweep_rows(cosine: Mapping[str, Any]) -> list[TableRow]:
     """Return Table 6's sweeps around a config's own threshold and queue size.
 

@@ -150,7 +150,7 @@ def test_table_5_needs_no_run(capsys: pytest.CaptureFixture[str]) -> None:
             "a.png: it draws one table, and evidence and methods would overwrite",
         ),
         (
-            ["--table", "methods", "--plot", "a.png", "--plot-classes", "a.png"],
+            ["--table", "methods", "--plot", "a.png", "--plot-classes", "./b/../a.png"],
             "--plot and --plot-classes name one file",
         ),
     ],
