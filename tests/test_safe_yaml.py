@@ -16,7 +16,7 @@ import mmseg_cosda  # noqa: F401  (registers the handler)
 from mmseg_cosda import launch
 from mmseg_cosda.config import read_config
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.reproduce.plan import read_options
+from mmseg_cosda.reproduce.options import read_options
 from mmseg_cosda.safe_yaml import refuse_executable_yaml
 
 

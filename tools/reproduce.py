@@ -15,19 +15,14 @@ from mmseg_cosda.errors import UserError, ended_by_sigterm, run_tool
 from mmseg_cosda.files import atomic_write
 from mmseg_cosda.reproduce.evidence import lower_bound, upper_bounds, write_evidence
 from mmseg_cosda.reproduce.execute import check, execute, lacking_models
+from mmseg_cosda.reproduce.options import read_options
 from mmseg_cosda.reproduce.pictures import (
     CLASSES,
     GAINS,
     check_pictures,
     draw_pictures,
 )
-from mmseg_cosda.reproduce.plan import (
-    Plan,
-    Run,
-    read_options,
-    teacher_name,
-    with_needed,
-)
+from mmseg_cosda.reproduce.plan import Plan, Run, teacher_name, with_needed
 from mmseg_cosda.reproduce.protocol import protocol_line
 from mmseg_cosda.reproduce.results import read_result
 from mmseg_cosda.reproduce.rows import ROWS

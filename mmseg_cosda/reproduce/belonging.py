@@ -31,7 +31,8 @@ from mmseg_cosda.engine.run_record import (
     write_record,
 )
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.reproduce.plan import Plan, Run, read_options
+from mmseg_cosda.reproduce.options import read_options
+from mmseg_cosda.reproduce.plan import Plan, Run
 from mmseg_cosda.work_dir import read_lines
 
 SHORT = 7

@@ -17,7 +17,8 @@ from mmseg_cosda.reproduce.belonging import (
     note_teacher,
 )
 from mmseg_cosda.reproduce.calls import CommandError, call, locked
-from mmseg_cosda.reproduce.plan import Plan, Run, read_options
+from mmseg_cosda.reproduce.options import read_options
+from mmseg_cosda.reproduce.plan import Plan, Run
 from mmseg_cosda.reproduce.results import read_result, write_result
 from mmseg_cosda.work_dir import last_checkpoint, missing_evaluation, read_curve
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
-import functools
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmengine.config import Config
-
 from mmseg_cosda.commands import command
-from mmseg_cosda.config import ConfigOption, read_config
 from mmseg_cosda.errors import UserError
+from mmseg_cosda.reproduce.options import is_concerned, method_parts, training_length
 from mmseg_cosda.reproduce.rows import ROWS
 from mmseg_cosda.reproduce.settings import STAGED, Setting, TableRow
 from mmseg_cosda.work_dir import last_checkpoint
@@ -125,7 +121,7 @@ class Plan:
 
     def length(self, run: Run) -> int:
         """Return the iterations of a run."""
-        return _length(self.config(run), tuple(self.own_options(run)))
+        return training_length(self.config(run), tuple(self.own_options(run)))
 
     def checkpoint(self, run: Run) -> Path:
         """Return the checkpoint of a run's last iteration, or its mean of others."""
@@ -145,7 +141,7 @@ class Plan:
     def own_options(self, run: Run) -> list[str]:
         """Return what the run changes in its config, without the folders."""
         parts = method_parts(self.config(run))
-        shared = [text for text in self.options if _concerns(text, parts)]
+        shared = [text for text in self.options if is_concerned(text, parts)]
         task = [f"{key}={value}" for key, value in self.setting.options.items()]
         seed = f"randomness.seed={run.seed}"
         return [seed, *task, *shared, *self.row_options(run)]
@@ -232,38 +228,6 @@ class Plan:
         return [sys.executable, str(self.tools / f"{name}.py")]
 
 
-@functools.cache
-def _length(path: Path, options: tuple[str, ...]) -> int:
-    return int(read_options(path, options).train_cfg.max_iters)
-
-
-@functools.cache
-def method_parts(path: Path) -> frozenset[str]:
-    """Return the keys of a config's teacher, reference, alignments and phases."""
-    model = read_options(path, []).model
-    single = [f"model.{key}" for key in ("teacher", "reference") if model.get(key)]
-    named = [
-        f"model.{group}.{name}"
-        for group, default in (("alignments", ()), ("phases", ("source", "target")))
-        for name, part in {**dict.fromkeys(default, ""), **model.get(group, {})}.items()
-        if part is not None
-    ]
-    return frozenset([*single, *named])
-
-
-def _concerns(option: str, parts: frozenset[str]) -> bool:
-    """Return whether an option is about something that a config with these has."""
-    keys = option.partition("=")[0].split(".")
-    if keys[0] != "model" or keys[1:2] not in (
-        ["alignments"],
-        ["phases"],
-        ["teacher"],
-        ["reference"],
-    ):
-        return True
-    return any(".".join(keys[:length]) in parts for length in (2, 3))
-
-
 def with_needed(plan: Plan, runs: Sequence[Run]) -> list[Run]:
     """Put the runs whose models others need before those that still need them.
 
@@ -289,19 +253,3 @@ def with_needed(plan: Plan, runs: Sequence[Run]) -> list[Run]:
         if not plan.result(run).is_file():
             add_needed(run)
     return list(dict.fromkeys([*first, *runs]))
-
-
-def read_options(path: Path, options: Sequence[str]) -> Config:
-    """Read a config and the values that a command line changes in it.
-
-    Args:
-        path: The config.
-        options: ``key=value`` texts, as for ``--cfg-options``.
-
-    Raises:
-        UserError: If the config or an option can't be read.
-    """
-    parser = argparse.ArgumentParser(prog=command("reproduce"))
-    parser.add_argument("--cfg-options", nargs="*", action=ConfigOption)
-    changes = parser.parse_args(["--cfg-options", *options]).cfg_options
-    return read_config(path, changes)

@@ -9,13 +9,8 @@ import pytest
 from helpers.pretended_training import ROOT, make_plan
 
 from mmseg_cosda.errors import UserError
-from mmseg_cosda.reproduce.plan import (
-    Plan,
-    Run,
-    read_options,
-    teacher_name,
-    with_needed,
-)
+from mmseg_cosda.reproduce.options import read_options
+from mmseg_cosda.reproduce.plan import Plan, Run, teacher_name, with_needed
 from mmseg_cosda.reproduce.rows import ROWS
 from mmseg_cosda.reproduce.settings import NET_TASKS, NETS, Setting, TableRow
 from mmseg_cosda.reproduce.tables import STAGED_TABLES, TABLES, table_rows
