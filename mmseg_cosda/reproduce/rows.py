@@ -17,6 +17,7 @@ from mmseg_cosda.reproduce.staged_rows import (
     BOTH_STAGES,
     LABELLED_TARGET,
     NO_DISTANCE,
+    RATES,
     STAGED_ROWS,
 )
 
@@ -126,6 +127,15 @@ ROWS: Mapping[str, TableRow] = {
             True,
             {"model.phases.target.class_weight": True},
             base=ONLY_LABELS,
+        ),
+        TableRow(
+            "only-ssl-features",
+            "only SSL, classifier stays source-only's",
+            "self_training",
+            "",
+            True,
+            {f"{RATES}.decode_head.lr_mult": 0.0},
+            tasks=STAGED,
         ),
         TableRow("ssl-adversarial", "SSL with Adversarial", "adversarial", "", True),
         *(

@@ -97,6 +97,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "only-ssl",
         "only-ssl-class-weights",
         "only-ssl-online",
+        "only-ssl-features",
         "dacs",
         "dacs-cosine",
         "dacs-cosine-target",
