@@ -244,6 +244,14 @@ ROWS: Mapping[str, TableRow] = {
             {f"{COSINE}.split_target": False},
         ),
         TableRow(
+            "all-pairs-no-pl",
+            "no threshold, eq. 11",
+            "cosda",
+            "_no-pl",
+            options={f"{COSINE}.taps.last.threshold": -1.0},
+            tasks=STAGED,
+        ),
+        TableRow(
             "no-queue-no-pl",
             "w/o Dictionary, eq. 11",
             "cosda",

@@ -90,6 +90,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "sum-small-no-pl",
         "no-target-split-no-pl",
         "confident-no-pl",
+        "all-pairs-no-pl",
         "top-10-no-pl",
         "centered-no-pl",
         "repulsion-no-pl",
