@@ -178,14 +178,17 @@ ROWS: Mapping[str, TableRow] = {
             for name, title, nets, below in LATER_METHODS
             for suffix, ending in (("", ""), ("_cosine", " + cosine"))
         ),
-        TableRow(
-            "dacs-cosine-target",
-            "DACS + cosine on the target",
-            "dacs",
-            "_cosine-target",
-            nets=("deeplabv2",),
-            tasks=("torcs2camvid",),
-            base="dacs",
+        *(
+            TableRow(
+                f"{name}-cosine-target",
+                f"{title} + cosine on the target",
+                name,
+                "_cosine-target",
+                nets=("deeplabv2",),
+                tasks=STAGED,
+                base=name,
+            )
+            for name, title in (("dacs", "DACS"), ("mic", "MIC"))
         ),
         *(
             TableRow(

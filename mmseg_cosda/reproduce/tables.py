@@ -67,6 +67,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "adversarial-no-pl",
         *(f"{name}{end}" for name, *_ in LATER_METHODS for end in ("", "-cosine")),
         "dacs-cosine-target",
+        "mic-cosine-target",
         "dacs-rare-classes",
         "dacs-feature-distance",
         "other-streets-labels",

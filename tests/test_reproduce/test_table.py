@@ -201,6 +201,7 @@ TORCS_ALONE = [
     "other-streets-labels",
     "source-only-continued",
     "dacs-cosine-target",
+    "mic-cosine-target",
     "dacs-rare-classes",
     "dacs-feature-distance",
 ]
