@@ -40,6 +40,14 @@ def resnet_state() -> State:
     return state
 
 
+SCORES = {
+    "score_fr": (4096, 0.02),
+    "score_pool4": (512, 5),
+    "score_pool3": (256, 500),
+}
+UPSCORES = {"upscore2": 4, "upscore_pool4": 4, "upscore8": 16}
+
+
 @pytest.fixture(scope="module")
 def vgg_state() -> State:
     torch.manual_seed(1)
@@ -49,15 +57,25 @@ def vgg_state() -> State:
     for name, value in net.state_dict().items():
         spread = (2 / value[0].numel()) ** 0.5 if value.ndim == 4 else 0.1
         state[name] = torch.randn(value.shape).mul_(spread)
-    scores = {
-        "score_fr": (4096, 0.02),
-        "score_pool4": (512, 5),
-        "score_pool3": (256, 500),
-    }
-    for name, (channels, spread) in scores.items():
+    for name, (channels, spread) in SCORES.items():
         state[f"{name}.weight"] = torch.randn(19, channels, 1, 1) * spread
         state[f"{name}.bias"] = torch.randn(19)
-    for name, side in (("upscore2", 4), ("upscore_pool4", 4), ("upscore8", 16)):
+    for name, side in UPSCORES.items():
         # any weights: what the file holds is what must come out
         state[f"{name}.weight"] = torch.randn(19, 19, side, side) / side
     return state
+
+
+@pytest.fixture
+def hollow_vgg_state() -> State:
+    """The same names and shapes, with one number behind each."""
+    with torch.device("meta"):
+        net = FCNVGG()
+    shapes: dict[str, tuple[int, ...]] = {
+        name: value.shape for name, value in net.state_dict().items()
+    }
+    for name, (channels, _) in SCORES.items():
+        shapes |= {f"{name}.weight": (19, channels, 1, 1), f"{name}.bias": (19,)}
+    for name, side in UPSCORES.items():
+        shapes[f"{name}.weight"] = (19, 19, side, side)
+    return {name: torch.zeros(()).expand(shape) for name, shape in shapes.items()}

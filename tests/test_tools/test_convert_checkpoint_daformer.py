@@ -198,7 +198,7 @@ def test_other_networks_and_broken_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_teacher_is_asked_of_its_family_alone(
-    vgg_state: dict[str, Tensor], tmp_path: Path
+    hollow_vgg_state: dict[str, Tensor], tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match="one network and no teacher"):
-        convert(vgg_state, tmp_path, "--weights", "teacher")
+        convert(hollow_vgg_state, tmp_path, "--weights", "teacher")

@@ -52,7 +52,7 @@ def altered(state: State, drop: str = "", **extra: Tensor) -> State:
 
 
 def test_anything_else_is_refused_in_one_line(
-    resnet_state: State, vgg_state: State, tmp_path: Path
+    resnet_state: State, hollow_vgg_state: State, tmp_path: Path
 ) -> None:
     main = classifier("layer5", 2048, 4)
     full = {**resnet_state, **main}
@@ -70,7 +70,10 @@ def test_anything_else_is_refused_in_one_line(
         ({**full, "fc.weight": torch.zeros(1)}, "has extra backbone.fc.weight"),
         ({**full, **wrong}, "mis-sizes backbone.layer3.5.conv1.weight"),
         ({**resnet_state, **narrow}, "auxiliary classifier alone"),
-        (altered(vgg_state, "upscore8.weight"), "lacks decode_head.upscore8.weight"),
+        (
+            altered(hollow_vgg_state, "upscore8.weight"),
+            "lacks decode_head.upscore8.weight",
+        ),
         ({**resnet_state, **classifier("layer5", 2048, 0)}, "give --dilations 2"),
         ([1, 2], "holds no state_dict but list"),
         ({"epoch": 3}, "'epoch' is no tensor"),
