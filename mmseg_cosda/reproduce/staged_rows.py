@@ -25,6 +25,19 @@ NO_DISTANCE: Mapping[str, Any] = {
     "model.reference": None,
 }
 """Config values that leave the feature distance out of DAFormer's recipe."""
+CLASSES_BY_A_TEACHER: Mapping[str, Any] = {
+    "model.teacher.type": "EMATeacher",
+    "model.teacher.decay": 0.99,
+    "model.teacher.weighting": "class_median",
+    "model.teacher.quantile": 0.5,
+    "model.teacher.cap": 0.9,
+    "model.phases.target.align": False,
+    "model.phases.plain.type": "TargetPhase",
+    "model.phases.plain.labels": "teacher",
+    "model.phases.plain.cross_entropy": False,
+}
+"""Config values by which eq. 12's cosine loss takes the classes of a teacher, as with
+online pseudo-labels, while the cross-entropy keeps the files' labels."""
 EQ_11 = "cosine-no-pl"
 SECOND_ROUNDS: Sequence[tuple[str, str, str, str, Mapping[str, Any]]] = (
     (EQ_11, "eq. 11 again", "cosda", "_no-pl", {}),
@@ -126,6 +139,15 @@ STAGED_ROWS = (
         "_few-labels",
         tasks=STAGED,
         options={"train_dataloader.dataset.target.indices": OTHER_STREETS},
+    ),
+    TableRow(
+        "cosine-teacher-classes",
+        "Ours (eq. 12), a teacher's classes in the cosine loss alone",
+        "cosda",
+        "",
+        True,
+        CLASSES_BY_A_TEACHER,
+        tasks=STAGED,
     ),
     *(
         TableRow(
