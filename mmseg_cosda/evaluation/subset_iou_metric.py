@@ -103,6 +103,14 @@ class SubsetIoUMetric(IoUMetric):
                 "format_only=True of SubsetIoUMetric writes predictions and measures "
                 "nothing: give it a folder, output_dir=DIR or test.py --out DIR"
             )
+        check_confusion(confusion, format_only)
+        if "mIoU" not in iou_metrics:
+            raise ValueError(
+                f"iou_metrics={list(iou_metrics)} of SubsetIoUMetric: must contain "
+                "'mIoU', which the subsets are means of"
+            )
+        named = _named_subsets(subsets)
+        # The host's makes output_dir: nothing is left of what is refused above.
         super().__init__(
             ignore_index=ignore_index,
             iou_metrics=list(iou_metrics),
@@ -113,14 +121,8 @@ class SubsetIoUMetric(IoUMetric):
             format_only=format_only,
             prefix=prefix,
         )
-        check_confusion(confusion, format_only)
         self.confusion = confusion
-        if "mIoU" not in iou_metrics:
-            raise ValueError(
-                f"iou_metrics={list(iou_metrics)} of SubsetIoUMetric: must contain "
-                "'mIoU', which the subsets are means of"
-            )
-        self.subsets = _named_subsets(subsets)
+        self.subsets = named
         self.image_roots: Sequence[str] = ()
         self._written: dict[str, str] = {}  # name of a prediction -> its image
 
@@ -243,8 +245,8 @@ def _named_subsets(
 ) -> dict[str, tuple[int | str, ...]]:
     subsets = () if subsets is None else subsets
     if not isinstance(subsets, Mapping):
-        unknown = [name for name in subsets if name not in CLASS_SUBSETS]
-        if unknown or isinstance(subsets, str):
+        listed = isinstance(subsets, Sequence) and not isinstance(subsets, str)
+        if not listed or any(name not in CLASS_SUBSETS for name in subsets):
             raise ValueError(
                 f"subsets={subsets!r} of SubsetIoUMetric: well-known subsets are "
                 f"{list(CLASS_SUBSETS)}; others are given as dict(name=[classes])"

@@ -106,12 +106,18 @@ def test_which_class_is_taken_for_which(tmp_path: Path) -> None:
     ("options", "error"),
     [
         (dict(confusion="a.txt"), r"'a\.txt'.*ends in \.csv"),
-        (dict(confusion="a.csv", format_only=True, output_dir="x"), "leave one"),
+        (dict(confusion="a.csv", format_only=True), "leave one"),
+        (dict(iou_metrics=["mDice"]), "must contain 'mIoU'"),
+        (dict(subsets=3), "subsets=3.*well-known subsets are"),
     ],
 )
-def test_a_confusion_that_cant_be_meant(options: Any, error: str) -> None:
+def test_what_cant_be_meant_leaves_no_folder(
+    options: Any, error: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
     with pytest.raises(ValueError, match=error):
-        SubsetIoUMetric(**options)
+        SubsetIoUMetric(output_dir=str(out), **options)
+    assert not out.exists()
 
 
 def test_own_subsets_by_id_and_name() -> None:

@@ -82,6 +82,6 @@ def test_nothing_to_draw_is_an_empty_figure() -> None:
 
 
 def test_two_seeds_tell_less_than_three() -> None:
-    assert half_width([0.0, 2.0]) == pytest.approx(12.71)
-    assert half_width([0.0, 1.0, 2.0]) == pytest.approx(4.3 / 3**0.5)
+    assert half_width([0.0, 2.0]) == pytest.approx(12.7062)
+    assert half_width([0.0, 1.0, 2.0]) == pytest.approx(4.3027 / 3**0.5)
     assert not beyond_noise([1.0])
