@@ -61,10 +61,10 @@ def test_gains_gap_and_seeds() -> None:
         "36.00 ± 0.00",
         "35.50 ± 0.71",
         "45.00",
-        "+4.50 [-1.86, +10.86]",
+        "+4.50 [-1.85, +10.85]",
         "45 %",
         "112 %",  # 4.5 of 4, which one seed has
-        "+2.50 [-3.86, +8.86] over `only-ssl`",
+        "+2.50 [-3.85, +8.85] over `only-ssl`",
         "0 1",
     ]
     no_labels = cells(text, "cosine-no-pl")
