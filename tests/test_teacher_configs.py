@@ -14,6 +14,7 @@ from mmseg_cosda.models.alignments.feature_distance_loss import THINGS
 from mmseg_cosda.models.phases.class_mix import ClassMixPhase
 from mmseg_cosda.models.phases.masked import MaskedPhase
 from mmseg_cosda.reproduce.settings import NET_TASKS, SMALL
+from mmseg_cosda.reproduce.staged_rows import CLASSES_BY_A_TEACHER
 
 METHODS = ("dacs", "daformer", "mic")
 NETS = ("deeplabv2", "daformer")
@@ -32,6 +33,16 @@ def test_each_net_has_each_task_with_and_without_the_cosine_loss() -> None:
             for net, task in FILES
             for suffix in ("", "_cosine")
         } | ({f"{method}/{TARGET_ALIGNED}"} if method in ON_TARGET else set())
+
+
+def test_a_teachers_classes_in_the_cosine_loss_alone_are_the_online_ones() -> None:
+    start = "model.teacher."
+    values = {
+        key.removeprefix(start): value
+        for key, value in CLASSES_BY_A_TEACHER.items()
+        if key.startswith(start)
+    }
+    assert values == read("cosda/deeplabv2_torcs2camvid_online.py").model.teacher
 
 
 @pytest.mark.parametrize(("net", "task"), FILES)
